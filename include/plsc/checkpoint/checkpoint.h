@@ -1,0 +1,75 @@
+#pragma once
+// Checkpoints (contract C8): a directory OUTPUT/checkpoints/step_00001000 exists when its manifest.json does. Tensors
+// are safetensors files; checksums are per row block, so that another world size reads only the ranges it needs.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plsc/comm/communicator.h"
+#include "plsc/core/tensor.h"
+
+namespace plsc::checkpoint {
+
+/// A tensor every rank has alike (backbone, its optimiser state); rank 0 writes it. Host memory on save and load.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+/// A tensor whose rows are divided among the ranks; this rank holds rows [begin, begin + tensor.shape()[0]) of `total`.
+struct ShardedTensor {
+  std::string name;
+  std::int64_t begin = 0;
+  std::int64_t total = 0;
+  Tensor tensor;  ///< [rows, columns] f32, host memory; rows may be 0
+};
+
+/// Everything a run needs to continue, by reference to memory the caller owns.
+struct Snapshot {
+  std::int64_t step = 0;      ///< steps done
+  std::int64_t samples = 0;   ///< stream position: step * global_batch
+  std::vector<NamedTensor> backbone;    ///< arcface_torch's names, OIHW
+  std::vector<NamedTensor> optimizer;   ///< "<parameter>.momentum"
+  std::vector<ShardedTensor> head;      ///< "weight", "weight.momentum", ...
+  std::map<std::string, std::string> facts;  ///< what must match or is useful: network, embedding, classes, seed, ...
+  std::map<std::string, std::string> tuned_choices;
+  std::map<std::string, double> metrics;     ///< newest evaluation
+  std::string config_yaml;              ///< the resolved configuration
+};
+
+struct Manifest {
+  std::filesystem::path directory;
+  std::int64_t step = 0;
+  std::int64_t samples = 0;
+  int world_size = 0;
+  std::map<std::string, std::string> facts;
+  std::map<std::string, std::string> tuned_choices;
+  std::map<std::string, double> metrics;
+};
+
+/// Writes root/step_N atomically (step_N.tmp, fsync, manifest last, rename). Collective: all ranks succeed or all throw
+/// the same error and nothing that looks complete is left.
+std::filesystem::path save(const Snapshot& snapshot, const std::filesystem::path& root, comm::Communicator& communicator);
+
+/// Newest complete checkpoint under root (or root itself when it holds a manifest); none: nullopt.
+std::optional<std::filesystem::path> find_latest(const std::filesystem::path& root);
+
+/// Reads and checks a manifest; Error{checkpoint} names the file.
+Manifest read_manifest(const std::filesystem::path& directory);
+
+/// Fills the tensors of `backbone`, `optimizer` and `head` in `snapshot` (names, shapes and row ranges given by the caller)
+/// from a checkpoint written by any number of ranks. Missing or surplus names, shapes that differ and wrong checksums are
+/// Error{checkpoint}. Collective.
+void load(const std::filesystem::path& directory, Snapshot& snapshot, comm::Communicator& communicator);
+
+/// Backbone only, for fine-tuning and evaluation. Not collective.
+void load_backbone(const std::filesystem::path& directory, std::vector<NamedTensor>& backbone);
+
+/// Removes the oldest complete checkpoints beyond `keep` (0 = all stay) except `protect`, and stale step_*.tmp. Rank 0 only.
+void prune(const std::filesystem::path& root, int keep, const std::optional<std::filesystem::path>& protect);
+
+}  // namespace plsc::checkpoint
