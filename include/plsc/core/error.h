@@ -50,6 +50,12 @@ class Error : public std::exception {
   std::string text_;
 };
 
+/// An Error that every rank throws alike, at the same point: rank 0 reports it for all.
+class CollectiveError final : public Error {
+ public:
+  explicit CollectiveError(const Error& error) : Error(error) {}
+};
+
 /// Runs `body`; an Error that leaves it gets the context line `describe()` (built only then).
 template <class Describe, class Body>
 decltype(auto) with_context(Describe&& describe, Body&& body) {

@@ -1,18 +1,25 @@
 #pragma once
-// SGD with momentum over the backbone's flat parameter storage. Class rows are updated by the head.
+// SGD with momentum over flat parameter storage. Class rows are updated by the head.
 
 #include <vector>
 
 #include "plsc/backend/backend.h"
 #include "plsc/config/config.h"
-#include "plsc/nn/parameter.h"
 
 namespace plsc::optim {
 
+/// Flat f32 tensors of equal size and the parts of them that share a weight decay.
+struct FlatParameters {
+  Tensor values;
+  Tensor gradients;
+  Tensor momentum;
+  std::vector<backend::ParameterSegment> segments;
+};
+
 class Sgd {
  public:
-  /// Weight decay per kind of parameter follows optim.decay_*. `parameters` and `backend` must outlive this.
-  Sgd(const config::OptimConfig& config, nn::ParameterStore& parameters, backend::Backend& backend);
+  /// `backend` must outlive this.
+  Sgd(const config::OptimConfig& config, FlatParameters parameters, backend::Backend& backend);
 
   /// Clips (optim.clip_norm, over all backbone gradients) and updates. The gradients must already be summed over
   /// ranks. state: StepState tensor; its gradient_scale takes the clip factor and `skip` is set by non-finite norms.
@@ -23,9 +30,8 @@ class Sgd {
 
  private:
   config::OptimConfig config_;
-  nn::ParameterStore* parameters_;
+  FlatParameters parameters_;
   backend::Backend* backend_;
-  std::vector<backend::ParameterSegment> segments_;
   Tensor sum_of_squares_;
 };
 
