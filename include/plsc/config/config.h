@@ -1,6 +1,6 @@
 #pragma once
-// The one configuration of a run: plain structs with defaults. Meaning, bounds and documentation of every key stand in
-// src/config/schema.cpp, from which reading, printing and docs are made. Paths are kept as written in the file; those
+// The one configuration of a run: plain structs with defaults. Spelling, bounds and documentation of every key stand in
+// src/config/schema.cpp, from which reading and printing are made. Paths are kept as written in the file; those
 // that are relative are relative to the working directory.
 
 #include <cstdint>
