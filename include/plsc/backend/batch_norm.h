@@ -32,6 +32,7 @@ class BatchNorm {
   virtual void local_moments(const Tensor& input, std::int64_t valid, const Tensor& moments) = 0;
   /// Combines moments [W, 3, C] of W ranks in rank order (Chan et al. 1979), writes `folded` and updates the running
   /// statistics: running = (1 - momentum) * running + momentum * batch; the variance unbiased, as PyTorch has it.
+  /// Where no sample counts at all, `folded` is that of fold_running and the running statistics stay.
   virtual void fold(const Tensor& all_moments, int world_size, const Tensor& gamma, const Tensor& beta,
                     const Tensor& running_mean, const Tensor& running_var, float momentum, const Tensor& folded) = 0;
   virtual void fold_running(const Tensor& gamma, const Tensor& beta, const Tensor& running_mean,
@@ -42,14 +43,14 @@ class BatchNorm {
 
   /// sums [3, C] f64: sum dz, sum dz * xhat, sum of d_slope, over valid samples. With an activation and a residual the
   /// residual is needed to recompute z.
-  virtual void backward_sums(const Tensor& input, const Tensor& residual, const Tensor& d_output,
-                             const Tensor& folded, const Tensor& slope, std::int64_t valid, const Tensor& sums) = 0;
+  virtual void backward_sums(const Tensor& input, const Tensor& residual, const Tensor& d_output, const Tensor& folded,
+                             const Tensor& slope, std::int64_t valid, const Tensor& sums) = 0;
   /// d_input = gamma * inv_std * (dz - mean(dz) - xhat * mean(dz * xhat)) with sums [W, 3, C] of all ranks and the
   /// global count of elements per channel; count 0 means fixed statistics (dx = scale * dz). d_residual (if defined)
   /// = dz. d_input may be d_output.
-  virtual void backward_apply(const Tensor& input, const Tensor& residual, const Tensor& d_output,
-                              const Tensor& folded, const Tensor& slope, const Tensor& all_sums, int world_size,
-                              double count, std::int64_t valid, const Tensor& d_input, const Tensor& d_residual) = 0;
+  virtual void backward_apply(const Tensor& input, const Tensor& residual, const Tensor& d_output, const Tensor& folded,
+                              const Tensor& slope, const Tensor& all_sums, int world_size, double count,
+                              std::int64_t valid, const Tensor& d_input, const Tensor& d_residual) = 0;
   /// Adds this rank's sums [3, C] to d_gamma, d_beta, d_slope (each [C]); undefined ones are left out.
   virtual void add_parameter_gradients(const Tensor& sums, const Tensor& d_gamma, const Tensor& d_beta,
                                        const Tensor& d_slope) = 0;

@@ -1,7 +1,8 @@
 #pragma once
 // Planned 2-D convolution for one input shape. Weights are [O, I, KH, KW] f32 plain; the plan keeps its own reordered
-// copies and refreshes them when the version changes. Input: blocked, or plain when C is smaller than the block (the
-// stem); output and its gradient: blocked.
+// copies and refreshes them when the version changes. Input and its gradient: blocked, or plain (the stem, whose 3
+// channels would mostly be padding); output and its gradient: blocked. Each direction is planned, and where there is a
+// choice timed, in prepare() or when it is first used.
 
 #include <cstdint>
 
@@ -28,6 +29,9 @@ class Convolution {
   virtual ~Convolution() = default;
 
   virtual Shape output_shape() const = 0;
+  /// Plans now what would be planned at first use: the forward pass and, if `backward`, the others (backward_data not
+  /// for plain input, which is an image). Nothing is computed, so a trainer can fix its tuned choices before step 0.
+  virtual void prepare(Layout input_layout, bool backward) = 0;
   virtual void forward(const Tensor& input, Weights weights, const Tensor& output) = 0;
   virtual void backward_data(const Tensor& d_output, Weights weights, const Tensor& d_input) = 0;
   /// d_weights [O, I, KH, KW] plain: overwritten, or added to when `accumulate`.

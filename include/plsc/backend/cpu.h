@@ -10,7 +10,7 @@ namespace plsc::backend {
 enum class ConvolutionChoice { automatic, direct, winograd };  ///< automatic: timed once per shape and direction
 
 struct CpuOptions {
-  int threads = 1;  ///< the calling thread's team; the backend must be used from the thread that made it
+  int threads = 1;  ///< OpenMP team of the calling thread; use a backend from one thread at a time
   ConvolutionChoice convolution = ConvolutionChoice::automatic;
 };
 
