@@ -18,16 +18,25 @@ class SampleSource {
   virtual std::uint64_t size() const = 0;
   virtual std::int64_t num_classes() const = 0;
   virtual std::int64_t label(std::uint64_t index) const = 0;
-  /// Encoded bytes of one image (JPEG, PNG, ...), appended to an emptied `bytes`.
+  /// Encoded bytes of one image (JPEG, PNG, ...), appended to an emptied `bytes`. Throws Error{data} when this sample
+  /// is bad (missing, empty, not a file), Error{io} when the machine is (no memory, too many open files, device error).
   virtual void read(std::uint64_t index, std::vector<std::byte>& bytes) const = 0;
   /// For messages: "train.txt, line 12: images/a.jpg".
   virtual std::string describe(std::uint64_t index) const = 0;
 };
 
-/// The training source a configuration names (list or folder); checks it and throws Error{data|io} that says file and
-/// line. Lines that data.on_error=skip leaves out are counted in a warning.
+/// The training source a configuration names; checks all of it except the images themselves, which are looked at when
+/// they are read, and throws Error{data|io|config} that says file and line.
+///
+/// A list has lines "path<TAB or space>label"; paths may contain spaces, blank lines are ignored. A class folder has
+/// one sub-folder per class: sorted by bytes, they are classes 0, 1, ...; their image files (jpg, jpeg, png, bmp, pgm,
+/// ppm) are the samples, deeper folders and hidden names are ignored.
+///
+/// With data.on_error=skip bad lines and empty class folders (which keep their id) are left out and named in a warning.
+/// Class ids without an image are named in a warning; when num_classes is 0, more than half of the ids without an image
+/// is an error: then the labels are hardly class ids.
 std::unique_ptr<SampleSource> open_source(const config::DataConfig& config);
-/// A labelled list outside the configuration's training set (evaluation).
+/// A labelled list outside the configuration's training set (evaluation): ids without an image are no matter here.
 std::unique_ptr<SampleSource> open_list(const std::string& list, const std::string& root, std::int64_t num_classes,
                                         config::OnError on_error);
 
