@@ -11,24 +11,31 @@
 #include "plsc/backend/backend.h"
 #include "plsc/comm/communicator.h"
 #include "plsc/config/config.h"
+#include "plsc/head/class_store.h"
+#include "plsc/head/row_selector.h"
 #include "plsc/head/row_shard.h"
 
 namespace plsc::head {
 
-/// What one step of the head yields, equal on all ranks except the gradient.
-struct HeadResult {
-  double loss = 0;             ///< mean over the global count of valid samples
-  std::int64_t valid = 0;      ///< that count
-  std::int64_t correct = 0;    ///< samples whose own class has the largest logit without margin: this RANK's rows only;
-                               ///< sum over ranks for the global figure
-  bool finite = true;          ///< false: loss is NaN or infinite on every rank; rows were left unchanged
-  Tensor d_embeddings;         ///< [B, D] of this rank, gradient of the global mean loss (sum over ranks downstream)
+/// Where one call spent its time, in seconds on this rank.
+struct HeadTimes {
+  double gather = 0;    ///< embeddings and labels to all ranks, waiting for the slowest included
+  double forward = 0;   ///< first pass over the rows
+  double exchange = 0;  ///< end of the softmax over ranks
+  double backward = 0;  ///< second pass over the rows, updates included
+  double scatter = 0;   ///< gradients of the embeddings back to their ranks
 };
 
-/// Named row state of this rank for checkpoints: `tensor` is [shard.size, columns] f32 in backend memory.
-struct RowState {
-  std::string name;  ///< "weight", "bias", "weight.momentum", "bias.momentum"
-  Tensor tensor;
+/// What one step of the head yields, equal on all ranks except the gradient.
+struct HeadResult {
+  double loss = 0;           ///< mean over the global count of valid samples
+  std::int64_t valid = 0;    ///< that count
+  std::int64_t correct = 0;  ///< samples whose own class has the largest logit without margin: this RANK's rows only;
+                             ///< sum over ranks for the global figure
+  bool finite = true;        ///< false: loss is NaN or infinite on every rank; rows were left unchanged
+  Tensor d_embeddings;       ///< [B, D] of this rank, gradient of the global mean loss (sum over ranks downstream);
+                             ///< zero when not finite; the head's own memory, valid until the next call
+  HeadTimes times;
 };
 
 /// Whether rows may be updated inside forward_backward (contract C5b).
@@ -43,33 +50,37 @@ class ShardedClassifier {
   virtual ~ShardedClassifier() = default;
 
   /// embeddings [B, D] f32 backend memory, labels [B] host, -1 = not counted; B equal on all ranks.
-  /// state: StepState tensor. Collective.
+  /// state: StepState tensor. Labels out of range are an Error{data} on every rank. Collective.
   virtual HeadResult forward_backward(const Tensor& embeddings, std::span<const std::int64_t> labels, RowUpdate update,
                                       const Tensor& state) = 0;
-  /// Applies the deferred update of all forward_backward calls since the last commit, once. Collective order: same calls on all ranks.
+  /// Applies the deferred update of all forward_backward calls since the last commit, once; the gradient is the sum of
+  /// theirs. Rows stay as they are when state.skip is set or one of the losses was not finite.
   virtual void commit(const Tensor& state) = 0;
 
-  /// The k best classes (global ids, by logit without margin) of each embedding [B, D], on the rank that gave it.
-  /// Memory O(k) per sample and rank; ties go to the smaller id. Collective; B equal on all ranks (pad freely).
+  /// The min(k, classes) best classes (global ids, by logit without margin) of each embedding [B, D], on the rank that
+  /// gave it. Memory O(k) per sample and rank; ties go to the smaller id. Collective; B equal on all ranks (pad
+  /// freely).
   virtual std::vector<std::vector<std::int64_t>> top_classes(const Tensor& embeddings, int k) = 0;
 
   virtual const RowShard& shard() const = 0;
   virtual std::vector<RowState> row_state() = 0;
-  virtual std::size_t peak_workspace_bytes() const = 0;
+  virtual std::size_t peak_workspace_bytes() const = 0;  ///< all memory of the head but rows and momentum
 };
 
 struct ClassifierOptions {
   config::HeadConfig head;
   std::int64_t num_classes = 0;
   std::int64_t embedding = 0;
-  std::int64_t batch = 0;            ///< B per rank
+  std::int64_t batch = 0;  ///< B per rank
   std::uint64_t seed = 0;
   float momentum = 0.9F;
   bool nesterov = false;
   float weight_decay = 0;
 };
 
-std::unique_ptr<ShardedClassifier> make_sharded_classifier(const ClassifierOptions& options,
-                                                           backend::Backend& backend, comm::Communicator& communicator);
+/// selector: nullptr stands for AllRows.
+std::unique_ptr<ShardedClassifier> make_sharded_classifier(const ClassifierOptions& options, backend::Backend& backend,
+                                                           comm::Communicator& communicator,
+                                                           std::unique_ptr<RowSelector> selector = nullptr);
 
 }  // namespace plsc::head
