@@ -161,8 +161,10 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
   return read_config(document);
 }
 
-Config parse_config(const std::string& text, const std::string& name) {
-  return read_config(parse_document(text, name));
+Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides) {
+  Value document = parse_document(text, name);
+  for (const std::string& override_text : overrides) apply_override(document, override_text);
+  return read_config(document);
 }
 
 std::string to_yaml(const Config& config) {

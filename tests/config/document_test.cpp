@@ -175,6 +175,13 @@ TEST_CASE("overrides win over the file, the last one over all", "[config]") {
   CHECK(config.head.loss == Loss::cosface);
 }
 
+TEST_CASE("overrides win over text in memory", "[config]") {
+  const Config config = parse_config("optim: {lr: 0.1, momentum: 0.5}", "checkpoint", {"optim.lr=0.2"});
+
+  CHECK(config.optim.lr == 0.2);
+  CHECK(config.optim.momentum == 0.5F);
+}
+
 TEST_CASE("override errors name the override", "[config][error]") {
   CHECK_THAT(override_error("optim.l=3"),
              StartsWith("--set optim.l: unknown key (section optim has no such key). Did you mean optim.lr?"));

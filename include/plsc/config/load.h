@@ -21,7 +21,7 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
 
 /// The same from text in memory, such as the configuration inside a checkpoint. `name` stands for the file in errors,
 /// and `base:` is relative to its folder.
-Config parse_config(const std::string& text, const std::string& name);
+Config parse_config(const std::string& text, const std::string& name, const std::vector<std::string>& overrides = {});
 
 /// The whole configuration, every key with its value and a comment. parse_config(to_yaml(c), "") gives c again.
 std::string to_yaml(const Config& config);
