@@ -30,7 +30,7 @@ std::string rank_text(const comm::Communicator& communicator) {
 
 [[noreturn]] void fail_alone(comm::Communicator& communicator, const char* text, ErrorCode code) {
   print_error(text, rank_text(communicator));
-  communicator.abort(exit_code(code));
+  comm::abort_job(exit_code(code));
 }
 
 int run_guarded(comm::Communicator& communicator, const std::function<int(comm::Communicator&)>& body) {

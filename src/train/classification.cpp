@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "plsc/comm/agreement.h"
 #include "plsc/core/error.h"
 
 namespace plsc::train {
@@ -124,8 +125,18 @@ void ClassificationMethod::describe(checkpoint::Snapshot& snapshot) {
   snapshot.facts = {{"network", spec.network},
                     {"image", fmt::format("{}x{}", spec.height, spec.width)},
                     {"embedding", std::to_string(spec.embedding)},
-                    {"num_classes", std::to_string(model_.num_classes())}};
+                    {"num_classes", std::to_string(model_.num_classes())},
+                    {kBackendFact, backend_->description()}};
   snapshot.tuned_choices = backend_->tuned_choices();
+}
+
+void ClassificationMethod::start_from(const std::filesystem::path& checkpoint) {
+  comm::run_agreed(*communicator_, [&] {
+    std::vector<checkpoint::NamedTensor> tensors = model_.backbone_tensors();
+    with_context([] { return std::string("train.init_from"); },
+                 [&] { checkpoint::load_backbone(checkpoint, tensors); });
+  });
+  restored();
 }
 
 void ClassificationMethod::restored() { model_.backbone().parameters().touch(); }

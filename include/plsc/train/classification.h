@@ -2,6 +2,7 @@
 // ClassificationMethod: one network, one loader, one row-sharded classifier.
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -34,6 +35,10 @@ class ClassificationMethod final : public Method {
   std::int64_t num_classes() const override { return model_.num_classes(); }
   void describe(checkpoint::Snapshot& snapshot) override;
   void restored() override;
+
+  /// Fine-tuning: takes the backbone, running statistics included, of a checkpoint that may have other classes.
+  /// Collective.
+  void start_from(const std::filesystem::path& checkpoint);
 
   Model& model() { return model_; }
 

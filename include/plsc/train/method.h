@@ -12,6 +12,9 @@
 
 namespace plsc::train {
 
+/// Fact that names the device and libraries a checkpoint was written on; it may differ between runs.
+inline constexpr const char* kBackendFact = "backend";
+
 struct StepOutcome {
   double loss = 0;              ///< global mean, equal on all ranks
   std::int64_t valid = 0;       ///< samples that counted, over all ranks
