@@ -1,8 +1,9 @@
 #pragma once
 // Communicator: collectives among the ranks of one run. Host memory; counts in elements. Every rank must call the same
 // operations in the same order on one communicator; independent streams of work use separate communicators
-// (duplicate()). Results are equal to the last bit on all ranks. A peer that vanishes raises Error{comm} or ends the
-// job; nothing waits for ever on a rank that reported an error (see abort()).
+// (duplicate()), all driven by one thread per rank. Send and receive buffers must not overlap. Results are equal to the
+// last bit on all ranks. A peer that vanishes raises Error{comm} or ends the job; nothing waits for ever on a rank that
+// reported an error (see abort()).
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +18,9 @@ namespace plsc::comm {
 
 enum class ReduceOp { sum, max, min };
 
-/// An operation in flight. Destroying an unfinished handle waits for it. Buffers must stay alive until then.
+/// An operation in flight. Its buffer belongs to the operation until test() is true or wait() returned; its
+/// communicator must outlive it. Destroying an unfinished handle waits for it, except while an exception is on its way:
+/// then peers may never join in, so the handle is abandoned and the communicator must not be used again.
 class Request {
  public:
   virtual ~Request() = default;
@@ -35,7 +38,7 @@ class Communicator {
 
   virtual void barrier() = 0;
   virtual void broadcast(std::span<std::byte> data, int root) = 0;
-  /// In place. dtype f32, f64, i32 or i64.
+  /// In place. dtype f32, f64, i32 or i64; max and min of NaN are unspecified.
   virtual void all_reduce(void* data, std::size_t count, DType dtype, ReduceOp op) = 0;
   virtual std::unique_ptr<Request> all_reduce_async(void* data, std::size_t count, DType dtype, ReduceOp op) = 0;
   /// Every rank gives send.size() bytes (equal on all); receive holds size() times as many, in rank order.
@@ -80,9 +83,12 @@ class Communicator {
  private:
   template <class T>
   static constexpr DType dtype_of() {
-    if constexpr (std::is_same_v<T, float>) return DType::f32;
-    else if constexpr (std::is_same_v<T, double>) return DType::f64;
-    else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
+    if constexpr (std::is_same_v<T, float>)
+      return DType::f32;
+    else if constexpr (std::is_same_v<T, double>)
+      return DType::f64;
+    else if constexpr (std::is_same_v<T, std::int32_t>)
+      return DType::i32;
     else {
       static_assert(std::is_same_v<T, std::int64_t>, "Communicator: unsupported element type");
       return DType::i64;
