@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "plsc/core/error.h"
+
 namespace plsc {
 
 std::uint64_t mix64(std::uint64_t value) {
@@ -34,6 +36,7 @@ std::uint64_t CounterRng::below(std::uint64_t bound) {
 
 Permutation::Permutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch)
     : size_(size), half_bits_((std::bit_width(size > 1 ? size - 1 : 1) + 1) / 2) {
+  if (size == 0) throw Error(ErrorCode::internal, "permutation of 0 places (nothing to choose from). Check for data.");
   CounterRng rng(seed, RandomPurpose::epoch_order, epoch);
   for (std::uint64_t& key : keys_) key = rng.next_u64();
 }

@@ -42,6 +42,15 @@ std::size_t physical_elements(const Shape& shape, Layout layout, int block) {
   return static_cast<std::size_t>(shape[0] * channels * shape[2] * shape[3]);
 }
 
+/// Negative dimensions would wrap around in the unsigned arithmetic of sizes.
+void check_shape(const Shape& shape) {
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (shape[axis] < 0) {
+      throw Error(ErrorCode::internal, fmt::format("tensor of shape {} (a negative dimension).", shape.text()));
+    }
+  }
+}
+
 }  // namespace
 
 MemorySource& heap_memory() {
@@ -51,8 +60,11 @@ MemorySource& heap_memory() {
 
 Tensor::Tensor(MemorySource& source, Shape shape, DType dtype, Layout layout, int block)
     : shape_(shape), dtype_(dtype), layout_(layout), block_(layout == Layout::plain ? 1 : block) {
-  if (layout == Layout::blocked && shape.rank() != 4) {
-    throw Error(ErrorCode::internal, fmt::format("blocked tensor of shape {} (needs 4 dimensions).", shape.text()));
+  check_shape(shape);
+  if (layout == Layout::blocked && (shape.rank() != 4 || block < 1)) {
+    throw Error(ErrorCode::internal,
+                fmt::format("blocked tensor of shape {} with block {} (needs 4 dimensions and a block of at least 1).",
+                            shape.text(), block));
   }
   block_memory_ = source.acquire(physical_elements(shape, layout, block_) * size_of(dtype));
   data_ = block_memory_->data;
@@ -96,7 +108,9 @@ std::size_t Tensor::elements() const { return defined() ? physical_elements(shap
 int Tensor::use_count() const { return block_memory_ == nullptr ? 0 : block_memory_->references.load(); }
 
 Tensor Tensor::view(std::size_t offset, Shape shape) const {
-  if (offset + static_cast<std::size_t>(shape.elements()) > elements()) {
+  check_shape(shape);
+  const auto wanted = static_cast<std::size_t>(shape.elements());
+  if (offset > elements() || wanted > elements() - offset) {
     throw Error(ErrorCode::internal, fmt::format("view of {} at element {} leaves a tensor of {} elements.",
                                                  shape.text(), offset, elements()));
   }
