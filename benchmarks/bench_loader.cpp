@@ -1,14 +1,18 @@
-// Images per second of the data path: decoding alone, with augmentation, and the whole loader, by number of threads.
+// Images per second of the data path: decoding alone, with augmentation, and the whole loader, by number of threads;
+// per second of the clock and per second of a core (what a busy machine still tells).
 //   bench_loader --list train.txt [--root DIR] | --folder DIR   [--seconds 2] [--threads 1,2,4] [--batch 128] [--size
 //   112]
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -32,7 +36,24 @@ struct Settings {
   std::uint64_t samples = 4096;  ///< files that decode and augment go through, kept in memory
 };
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+struct Rate {
+  double per_second = 0;
+  double per_core_second = 0;
+};
+
+/// Counts the clock and the process's own time on cores.
+class Meter {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  Rate rate(std::uint64_t images) const {
+    const double cores = static_cast<double>(std::clock() - core_start_) / CLOCKS_PER_SEC;
+    return {static_cast<double>(images) / seconds(), static_cast<double>(images) / cores};
+  }
+
+ private:
+  Clock::time_point start_ = Clock::now();
+  std::clock_t core_start_ = std::clock();  // all threads of the process
+};
 
 /// Encoded files in memory: the rows "decode" and "augment" leave the disk out.
 std::vector<std::vector<std::byte>> read_files(const SampleSource& source, std::uint64_t most) {
@@ -41,12 +62,12 @@ std::vector<std::vector<std::byte>> read_files(const SampleSource& source, std::
   return files;
 }
 
-/// Images per second of `threads` threads that each run `body(thread, i)` for i = 0, 1, ... until the time is up.
-double rate(int threads, double seconds, const std::function<std::function<void(std::uint64_t)>(int)>& make_body) {
+/// `threads` threads, each of which calls its own body with i = 0, 1, ... until the time is up.
+Rate rate(int threads, double seconds, const std::function<std::function<void(std::uint64_t)>(int)>& make_body) {
   std::atomic<bool> stop = false;
   std::atomic<std::uint64_t> images = 0;
   std::vector<std::jthread> team;
-  const Clock::time_point start = Clock::now();
+  const Meter meter;
   for (int t = 0; t < threads; ++t) {
     team.emplace_back([&, t] {
       const auto body = make_body(t);
@@ -58,11 +79,11 @@ double rate(int threads, double seconds, const std::function<std::function<void(
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
   stop = true;
   team.clear();
-  return static_cast<double>(images) / seconds_since(start);
+  return meter.rate(images);
 }
 
-double decode_rate(const std::vector<std::vector<std::byte>>& files, const Settings& settings, int threads,
-                   bool augment) {
+Rate decode_rate(const std::vector<std::vector<std::byte>>& files, const Settings& settings, int threads,
+                 bool augment) {
   const plsc::config::DataConfig& data = settings.data;
   return rate(threads, settings.seconds, [&](int) -> std::function<void(std::uint64_t)> {
     struct Worker {
@@ -83,7 +104,7 @@ double decode_rate(const std::vector<std::vector<std::byte>>& files, const Setti
   });
 }
 
-double loader_rate(const SampleSource& source, const Settings& settings, int threads) {
+Rate loader_rate(const SampleSource& source, const Settings& settings, int threads) {
   plsc::data::LoaderOptions options;
   options.data = settings.data;
   options.data.workers = threads;
@@ -92,9 +113,9 @@ double loader_rate(const SampleSource& source, const Settings& settings, int thr
   const auto loader = plsc::data::make_loader(source, options);
   loader->next();  // threads started, buffers made
   std::int64_t images = 0;
-  const Clock::time_point start = Clock::now();
-  while (seconds_since(start) < settings.seconds) images += loader->next().valid;
-  return static_cast<double>(images) / seconds_since(start);
+  const Meter meter;
+  while (meter.seconds() < settings.seconds) images += loader->next().valid;
+  return meter.rate(static_cast<std::uint64_t>(images));
 }
 
 void run(const Settings& settings) {
@@ -105,10 +126,16 @@ void run(const Settings& settings) {
   fmt::print("{} samples, {} classes, {:.1f} KB each; {} x {}, batch {}, {} cores\n", source->size(),
              source->num_classes(), static_cast<double>(bytes) / static_cast<double>(files.size()) / 1024,
              settings.data.height, settings.data.width, settings.batch, std::thread::hardware_concurrency());
-  fmt::print("{:>8} {:>14} {:>17} {:>14}   [images/s]\n", "threads", "decode", "decode+augment", "loader");
+  fmt::print("images per second (per second of a core)\n{:>8} {:>18} {:>18} {:>18}\n", "threads", "decode",
+             "decode+augment", "loader");
+  const auto cell = [](const Rate& rate) {
+    return fmt::format("{:.0f} ({:.0f})", rate.per_second, rate.per_core_second);
+  };
   for (const int threads : settings.threads) {
-    fmt::print("{:>8} {:>14.0f} {:>17.0f} {:>14.0f}\n", threads, decode_rate(files, settings, threads, false),
-               decode_rate(files, settings, threads, true), loader_rate(*source, settings, threads));
+    const Rate decode = decode_rate(files, settings, threads, false);
+    const Rate augment = decode_rate(files, settings, threads, true);
+    const Rate loader = loader_rate(*source, settings, threads);
+    fmt::print("{:>8} {:>18} {:>18} {:>18}\n", threads, cell(decode), cell(augment), cell(loader));
   }
 }
 
