@@ -64,6 +64,8 @@ int for_every_operation(Fault fault, std::int64_t step, std::int64_t before, boo
     const std::int64_t content = newest_content(root);
     if (thrown) {
       REQUIRE((content == before || content == 99));
+      const bool restores = fault == Fault::once && prepared;  // under its own name, too
+      if (restores) REQUIRE_FALSE(find_latest(root)->string().ends_with(".old"));
     } else {
       REQUIRE(content == 99);
     }
