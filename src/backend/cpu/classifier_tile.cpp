@@ -343,6 +343,7 @@ void CpuClassifierTile::step_rows(const ClassRows& rows, Range part, const RowSt
     float* gradient = row_of(d_weight_, row);
     if (normalized_) {
       const float inverse = inverse_norm_.data<float>()[row];
+      if (inverse == 0.0F) std::fill_n(gradient, d_, 0.0F);  // a zero row has no direction to turn in
       cpu::subtract_scaled(gradient, cpu::dot_product(w, gradient, d_) * inverse * inverse, w, d_);
     }
     if (step.state == nullptr) {
