@@ -1,6 +1,9 @@
 #include "plsc/backend/batch_norm.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
 
 #include "backend/every_target.h"
 #include "backend/tensors.h"
@@ -151,7 +154,7 @@ TEST_CASE("batch norm with every activation equals the reference", "[backend][ba
   const auto activation = GENERATE(Activation::none, Activation::relu, Activation::prelu);
   const bool residual = GENERATE(false, true);
   on_every_target([&] {
-    const auto cpu = backend::make_cpu_backend({2});
+    const auto cpu = backend::make_cpu_backend({kTeam});
     for (const Geometry& g : geometries()) {
       INFO(g.shape.text() << " block " << g.block << " valid " << g.valid);
       const Data data = make_data(g.shape, g.block, {activation, residual, 1e-5F}, g.valid);
@@ -270,8 +273,8 @@ TEST_CASE("batch norm of a rank without samples uses the running statistics", "[
 TEST_CASE("batch norm gives the same bits for any number of threads", "[backend][batch_norm]") {
   const Data data = make_data({4, 40, 9, 9}, 16, {Activation::prelu, true, 1e-5F}, 3);
   const auto one = backend::make_cpu_backend({1});
-  const auto two = backend::make_cpu_backend({2});
-  const auto three = backend::make_cpu_backend({3});
+  const auto two = backend::make_cpu_backend({kTeam});
+  const auto three = backend::make_cpu_backend({2 * kTeam - 1});
   Run base(*one, data);
   base.forward();
   base.backward(data.c.count());
@@ -290,7 +293,7 @@ TEST_CASE("batch norm gives the same bits for any number of threads", "[backend]
 }
 
 TEST_CASE("batch norm gradients may overwrite the output's gradient", "[backend][batch_norm]") {
-  const auto cpu = backend::make_cpu_backend({2});
+  const auto cpu = backend::make_cpu_backend({kTeam});
   for (const Geometry& g : geometries()) {
     const Data data = make_data(g.shape, g.block, {Activation::prelu, true, 1e-5F}, g.valid);
     Run run(*cpu, data);
@@ -302,6 +305,59 @@ TEST_CASE("batch norm gradients may overwrite the output's gradient", "[backend]
 
     CHECK(same_bits(run.dy, run.dx));
   }
+}
+
+TEST_CASE("large batch norm results, which bypass the caches, equal small ones", "[backend][batch_norm]") {
+  const auto cpu = backend::make_cpu_backend({kTeam});
+  const Shape shape{8, 16, 192, 192};  // 18 MiB
+  const auto norm = cpu->make_batch_norm({Activation::prelu, true, 1e-5F}, shape);
+  const auto tensor = [&](const Shape& of) {
+    Tensor out(cpu->memory(), of, DType::f32, Layout::blocked, 16);
+    std::uint32_t state = 1;
+    for (float& value : out.host_span<float>()) {
+      state = state * 1664525U + 1013904223U;
+      value = static_cast<float>(state >> 8) / 8388608.0F - 1.0F;
+    }
+    return out;
+  };
+  const Tensor folded = make(*cpu, {4, 16}, random_values(64, 1));
+  const Tensor slope = make(*cpu, {16}, random_values(16, 2));
+  const Tensor sums = cpu->tensor({3, 16}, DType::f64);
+  std::fill_n(sums.data<double>(), 48, 100.0);
+  const Tensor x = tensor(shape);
+  const Tensor dy = tensor(shape);
+  const Tensor dx = tensor(shape);
+  const Shape one{1, 16, 192, 192};
+  const auto small_norm = cpu->make_batch_norm({Activation::prelu, true, 1e-5F}, one);
+  const Tensor small_x = tensor(one);
+  const Tensor small_y = tensor(one);
+
+  const Tensor d_residual = tensor(shape);
+  norm->apply(x, x, folded, slope, d_residual);
+  small_norm->apply(small_x, small_x, folded, slope, small_y);
+  CHECK(std::memcmp(d_residual.raw(), small_y.raw(), small_y.bytes()) == 0);
+
+  norm->backward_apply(x, x, dy, folded, slope, sums, 1, 1e4, 7, dx, d_residual);
+  const Tensor streamed = cpu->tensor({static_cast<std::int64_t>(dx.elements())});
+  std::memcpy(streamed.raw(), dx.raw(), dx.bytes());
+  norm->backward_apply(x, x, dy, folded, slope, sums, 1, 1e4, 7, dy, {});
+  CHECK(same_bits(streamed, dy));
+}
+
+TEST_CASE("batch norm does not hide numbers that are none", "[backend][batch_norm]") {
+  const auto activation = GENERATE(Activation::none, Activation::relu, Activation::prelu);
+  on_every_target([&] {
+    const auto cpu = backend::make_cpu_backend({1});
+    const Data data = make_data({1, 16, 2, 2}, 16, {activation, false, 1e-5F}, 1);
+    Run run(*cpu, data);
+    run.x.data<float>()[5] = std::nanf("");
+
+    run.norm->fold_running(run.gamma, run.beta, run.running_mean, run.running_var, run.folded);
+    run.norm->apply(run.x, {}, run.folded, run.slope, run.y);
+
+    CHECK(std::isnan(run.y.data<float>()[5]));
+    CHECK_FALSE(std::isnan(run.y.data<float>()[4]));
+  });
 }
 
 TEST_CASE("batch norm refuses other ranks", "[backend][batch_norm]") {

@@ -99,7 +99,7 @@ std::string error_text(const std::function<void()>& body) {
 }  // namespace
 
 TEST_CASE("direct convolutions equal the reference", "[backend][convolution]") {
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, kTeam);
 
   for (const Case& tried : cases()) {
     check_case(tried, threads, ConvolutionChoice::direct, tolerance::kConvolutionDirect);
@@ -107,7 +107,7 @@ TEST_CASE("direct convolutions equal the reference", "[backend][convolution]") {
 }
 
 TEST_CASE("Winograd convolutions equal the reference, direct ones where there are none", "[backend][convolution]") {
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, kTeam);
 
   for (const Case& tried : cases()) {
     check_case(tried, threads, ConvolutionChoice::winograd, tolerance::kConvolutionWinograd);

@@ -87,12 +87,14 @@ TEST_CASE("a steady state asks the system for no memory", "[backend][memory]") {
     Step step(*cpu);
     step.run();
     const auto after_first = cpu->memory_statistics();
+    step.run();
+    const auto after_second = cpu->memory_statistics();  // the first peak came before the last pass was planned
     for (int round = 0; round < 3; ++round) step.run();
     const auto after = cpu->memory_statistics();
 
     CHECK(after.system_allocations == after_first.system_allocations);
     CHECK(after.reserved_bytes == after_first.reserved_bytes);
-    CHECK(after.peak_bytes == after_first.peak_bytes);
+    CHECK(after.peak_bytes == after_second.peak_bytes);
     CHECK(after.live_bytes == after_first.live_bytes);
     CHECK(after.live_bytes > 0);
   }
@@ -167,7 +169,7 @@ TEST_CASE("a backend needs a thread", "[backend]") {
 }
 
 TEST_CASE("backends in several threads do not disturb each other", "[backend][threads]") {
-  const int team = GENERATE(1, 2);
+  const int team = GENERATE(1, kTeam);
   const auto embeddings = [&] {
     const auto cpu = backend::make_cpu_backend({team, backend::ConvolutionChoice::direct});
     Step step(*cpu);

@@ -53,7 +53,7 @@ double squares_of(Backend& cpu, const Tensor& values) {
 
 TEST_CASE("fill, copy, add and scale", "[backend][elementwise]") {
   on_every_target([] {
-    const auto cpu = make_backend(2);
+    const auto cpu = make_backend(kTeam);
     for (const std::int64_t size : kSizes) {
       const Tensor a = random_tensor(*cpu, size, 1);
       const Tensor b = random_tensor(*cpu, size, 2);
@@ -77,7 +77,7 @@ TEST_CASE("fill, copy, add and scale", "[backend][elementwise]") {
 }
 
 TEST_CASE("bytes go to the backend and back", "[backend][elementwise]") {
-  const auto cpu = make_backend(2);
+  const auto cpu = make_backend(kTeam);
   const Tensor source = random_pixels(*cpu, {3, 7, 11, 13});
   const Tensor target = cpu->tensor(source.shape(), DType::u8);
   std::vector<std::byte> host(source.bytes());
@@ -90,7 +90,7 @@ TEST_CASE("bytes go to the backend and back", "[backend][elementwise]") {
 
 TEST_CASE("images are normalised as PyTorch does it", "[backend][elementwise]") {
   on_every_target([] {
-    const auto cpu = make_backend(2);
+    const auto cpu = make_backend(kTeam);
     for (const float divisor : {127.5F, 128.0F}) {
       const Tensor images = random_pixels(*cpu, {2, 3, 9, 7});
       const Tensor output = poisoned(*cpu, images.shape());
@@ -105,7 +105,7 @@ TEST_CASE("images are normalised as PyTorch does it", "[backend][elementwise]") 
 }
 
 TEST_CASE("images are mirrored left to right", "[backend][elementwise]") {
-  const auto cpu = make_backend(2);
+  const auto cpu = make_backend(kTeam);
   const Tensor images = random_pixels(*cpu, {2, 3, 5, 7});
   const Tensor output = cpu->tensor(images.shape(), DType::u8);
 
@@ -121,7 +121,7 @@ TEST_CASE("images are mirrored left to right", "[backend][elementwise]") {
 TEST_CASE("sums of squares are accurate and do not depend on threads", "[backend][elementwise]") {
   on_every_target([] {
     const auto one = make_backend(1);
-    const auto two = make_backend(2);
+    const auto two = make_backend(kTeam);
     for (const std::int64_t size : kSizes) {
       const Tensor values = random_tensor(*one, size, 5);
       double expected = 0;
@@ -206,7 +206,7 @@ TEST_CASE("SGD changes nothing when the step is skipped, and the same bits on an
 
   CHECK(update(1, 1) == before);
   CHECK(update(1, 0) != before);
-  CHECK(update(1, 0) == update(2, 0));
+  CHECK(update(1, 0) == update(kTeam, 0));
 }
 
 }  // namespace plsc::test

@@ -20,7 +20,7 @@ struct Case {
 }  // namespace
 
 TEST_CASE("linear layers equal the reference", "[backend][linear]") {
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, kTeam);
   const auto c = GENERATE(
       Case{Shape{3, 32, 4, 5}, Layout::blocked, 24, true}, Case{Shape{2, 20, 3, 3}, Layout::blocked, 17, false},
       Case{Shape{1, 3, 2, 2}, Layout::blocked, 1, true}, Case{Shape{4, 16, 1, 1}, Layout::blocked, 8, true},

@@ -10,6 +10,8 @@
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
 
+#include <hwy/cache_control.h>
+
 HWY_BEFORE_NAMESPACE();
 namespace plsc::backend::kernels::HWY_NAMESPACE {
 
@@ -118,6 +120,29 @@ void moments_of(const float* x, std::int64_t rows, double* mean, double* m2) {
 
 // ---- element-wise passes ----
 
+/// Stores results; past the caches where that saves reading lines that are only overwritten.
+class Writer {
+ public:
+  explicit Writer(bool stream) : stream_(stream) {}
+  ~Writer() {
+    if (stream_) hwy::FlushStream();
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  template <class Tag>
+  HWY_INLINE void operator()(hn::Vec<Tag> values, Tag d, float* to) const {
+    if (stream_) {
+      hn::Stream(values, d, to);
+    } else {
+      hn::StoreU(values, d, to);
+    }
+  }
+
+ private:
+  bool stream_;
+};
+
 template <int kBlock, Activation kActivation>
 struct Constants {
   explicit HWY_INLINE Constants(const BlockConstants& c)
@@ -135,20 +160,21 @@ HWY_INLINE auto pre_activation(const Constants<kBlock, kActivation>& c, int k, c
 }
 
 template <int kBlock, Activation kActivation, bool kResidual>
-void apply(std::int64_t rows, const BlockConstants& constants, const float* x, const float* residual, float* y) {
+void apply(const PlaneShape& shape, const BlockConstants& constants, const float* x, const float* residual, float* y) {
+  const Writer write(shape.stream);
   using R = Row<kBlock>;
   const typename R::Tag d;
   const auto zero = hn::Zero(d);
   const Constants<kBlock, kActivation> c(constants);
-  for (std::int64_t r = 0; r < rows; ++r) {
+  for (std::int64_t r = 0; r < shape.rows; ++r) {
     for (int k = 0; k < R::kVectors; ++k) {
       const std::int64_t at = r * kBlock + k * R::kLanes;
       auto z = pre_activation<kBlock, kActivation, kResidual>(c, k, x + at, residual + (kResidual ? at : 0));
-      if constexpr (kActivation == Activation::relu) z = hn::Max(z, zero);
+      if constexpr (kActivation == Activation::relu) z = hn::IfThenZeroElse(hn::Lt(z, zero), z);  // keeps NaN visible
       if constexpr (kActivation == Activation::prelu) {
         z = hn::IfThenElse(hn::Gt(z, zero), z, hn::Mul(z, c.slope.v[k]));
       }
-      hn::StoreU(z, d, y + at);
+      write(z, d, y + at);
     }
   }
 }
@@ -200,8 +226,9 @@ void backward_sums(std::int64_t rows, const BlockConstants& constants, const flo
 }
 
 template <int kBlock, Activation kActivation, bool kResidual>
-void backward(std::int64_t rows, const BlockConstants& constants, const float* x, const float* residual,
+void backward(const PlaneShape& shape, const BlockConstants& constants, const float* x, const float* residual,
               const float* dy, float* dx, float* d_residual) {
+  const Writer write(shape.stream);
   using R = Row<kBlock>;
   const typename R::Tag d;
   const Constants<kBlock, kActivation> c(constants);
@@ -215,15 +242,15 @@ void backward(std::int64_t rows, const BlockConstants& constants, const float* x
   const auto offsets = load<kBlock>(offset);
   const auto factors = load<kBlock>(factor);
   const auto mean = load<kBlock>(constants.mean);
-  for (std::int64_t r = 0; r < rows; ++r) {
+  for (std::int64_t r = 0; r < shape.rows; ++r) {
     for (int k = 0; k < R::kVectors; ++k) {
       const std::int64_t at = r * kBlock + k * R::kLanes;
       auto negative = hn::Zero(d);
       const auto dz = gradient<kBlock, kActivation, kResidual>(c, k, x + at, residual + (kResidual ? at : 0),
                                                                hn::LoadU(d, dy + at), negative);
       const auto centred = hn::Sub(hn::LoadU(d, x + at), mean.v[k]);
-      if (d_residual != nullptr) hn::StoreU(dz, d, d_residual + at);
-      hn::StoreU(hn::MulAdd(c.scale.v[k], dz, hn::MulAdd(factors.v[k], centred, offsets.v[k])), d, dx + at);
+      if (d_residual != nullptr) write(dz, d, d_residual + at);
+      write(hn::MulAdd(c.scale.v[k], dz, hn::MulAdd(factors.v[k], centred, offsets.v[k])), d, dx + at);
     }
   }
 }
@@ -264,7 +291,7 @@ void run_moments(const float* x, std::int64_t rows, int block, double* mean, dou
 void run_apply(const PlaneShape& shape, const BlockConstants& constants, const float* x, const float* residual,
                float* y) {
   with_constants(shape, residual != nullptr, [&](auto block, auto activation, auto with) HWY_ATTR {
-    apply<block(), activation(), with()>(shape.rows, constants, x, residual, y);
+    apply<block(), activation(), with()>(shape, constants, x, residual, y);
   });
 }
 
@@ -278,7 +305,7 @@ void run_backward_sums(const PlaneShape& shape, const BlockConstants& constants,
 void run_backward(const PlaneShape& shape, const BlockConstants& constants, const float* x, const float* residual,
                   const float* dy, float* dx, float* d_residual) {
   with_constants(shape, residual != nullptr, [&](auto block, auto activation, auto with) HWY_ATTR {
-    backward<block(), activation(), with()>(shape.rows, constants, x, residual, dy, dx, d_residual);
+    backward<block(), activation(), with()>(shape, constants, x, residual, dy, dx, d_residual);
   });
 }
 

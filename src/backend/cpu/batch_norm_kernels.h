@@ -26,6 +26,7 @@ struct PlaneShape {
   std::int64_t rows;
   int block;
   Activation activation;
+  bool stream = false;  ///< results go past the caches; they must not be any of the inputs, and lie on vector borders
 };
 
 /// mean [block] and sum of squared deviations [block] of the plane's rows; rows > 0.
