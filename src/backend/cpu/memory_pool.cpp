@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -19,7 +20,13 @@ namespace {
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-void* system_allocate(std::size_t capacity) {
+std::size_t machine_memory() {
+  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+/// Linux grants more than the machine has and kills the process later; so what cannot fit is refused here.
+void* system_allocate(std::size_t capacity, std::size_t reserved) {
+  if (capacity > machine_memory() || reserved > machine_memory() - capacity) return nullptr;
   if (capacity < kHugePage) return std::aligned_alloc(kLine, capacity);
   void* data = std::aligned_alloc(kHugePage, capacity);
   if (data != nullptr) madvise(data, capacity, MADV_HUGEPAGE);  // a hint; refusal costs speed only
@@ -55,18 +62,20 @@ MemoryBlock* MemoryPool::acquire(std::size_t bytes) {
 }
 
 MemoryBlock* MemoryPool::allocate(std::size_t bytes, std::size_t capacity) {
-  void* data = system_allocate(capacity);
+  auto block = std::make_unique<MemoryBlock>();
+  void* data = system_allocate(capacity, statistics_.reserved_bytes);
   if (data == nullptr) {
     free_unused();
-    data = system_allocate(capacity);
+    data = system_allocate(capacity, statistics_.reserved_bytes);
   }
   if (data == nullptr) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("out of memory: {} bytes were refused by the system ({} bytes in use by the CPU backend). "
-                            "Use a smaller batch, a smaller network, or more ranks.",
-                            bytes, statistics_.live_bytes));
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format(
+            "out of memory: {} bytes were refused ({} bytes are in use by the CPU backend, the machine has {}). "
+            "Use a smaller batch, a smaller network, or more machines.",
+            bytes, statistics_.live_bytes, machine_memory()));
   }
-  auto block = std::make_unique<MemoryBlock>();
   block->data = data;
   block->capacity = capacity;
   block->source = this;
