@@ -20,7 +20,7 @@ from torch import nn
 
 BLOCKS = {"iresnet18": (2, 2, 2, 2), "iresnet34": (3, 4, 6, 3), "iresnet50": (3, 4, 14, 3),
           "iresnet100": (3, 13, 30, 3), "iresnet_tiny": (1, 1, 1, 1)}
-WIDTHS = {"iresnet_tiny": (32, 64, 128, 256)}
+WIDTHS = {"iresnet_tiny": (16, 32, 64, 128)}
 
 
 class Block(nn.Module):

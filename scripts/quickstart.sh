@@ -38,7 +38,7 @@ percent() { awk -v x="$1" 'BEGIN { printf "%.2f%%", 100 * x }'; }
 # Every face of these packages but the copies with narrow Latin letters. WenQuanYi Zen Hei is a design of its own: it
 # is kept for the test, so that the top-1 below is about a typeface that training never saw.
 render() {
-  "$train" data render --output "$data" --size 40 \
+  "$train" data render --output "$data" --size 32 \
     --fonts /usr/share/fonts/truetype/{wqy,arphic,droid} /usr/share/fonts/opentype/unifont/unifont{,_jp}.otf \
     /usr/share/fonts/opentype/noto/Noto{Sans,Serif}CJK-{Regular,Bold}.ttc \
     --exclude "Mono" \

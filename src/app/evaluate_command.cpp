@@ -44,13 +44,14 @@ Loaded open_checkpoint(const EvaluateArguments& arguments) {
   std::optional<std::filesystem::path> found = checkpoint::find_latest(arguments.checkpoint);
   if (!found) found = checkpoint::find_latest(std::filesystem::path(arguments.checkpoint) / "checkpoints");
   if (!found) {
-    throw Error(ErrorCode::checkpoint, fmt::format("no complete checkpoint in {} (no manifest.json in it or below). Give a "
-                                                   "step_* directory or a run's train.output.",
-                                                   arguments.checkpoint));
+    throw Error(ErrorCode::checkpoint,
+                fmt::format("no complete checkpoint in {} (no manifest.json in it or below). Give a "
+                            "step_* directory or a run's train.output.",
+                            arguments.checkpoint));
   }
   Loaded loaded{*found, checkpoint::read_manifest(*found), {}};
-  loaded.config = config::parse_config(checkpoint::read_config(*found), (*found / "config.yaml").string(),
-                                       arguments.overrides);
+  loaded.config =
+      config::parse_config(checkpoint::read_config(*found), (*found / "config.yaml").string(), arguments.overrides);
   return loaded;
 }
 
@@ -81,7 +82,8 @@ void write_file(const std::string& path, const std::string& text) {
   file << text;
   file.flush();
   if (!file) {
-    throw Error(ErrorCode::io, fmt::format("cannot write {} (is the folder there and writable, the disk full?).", path));
+    throw Error(ErrorCode::io,
+                fmt::format("cannot write {} (is the folder there and writable, the disk full?).", path));
   }
 }
 
@@ -92,12 +94,14 @@ int evaluate(const EvaluateArguments& arguments, comm::Communicator& communicato
   const std::int64_t classes = std::stoll(loaded.manifest.facts.at("num_classes"));
   const train::Evaluation evaluation(chosen_sets(config.eval, arguments), config.data, classes, communicator);
   if (evaluation.empty()) {
-    throw CollectiveError(Error(ErrorCode::usage,
-                                "nothing to evaluate (neither the command line nor the run's configuration names a set). "
-                                "Add --verification FILE.bin, --pairs FILE or --list FILE."));
+    throw CollectiveError(
+        Error(ErrorCode::usage,
+              "nothing to evaluate (neither the command line nor the run's configuration names a set). "
+              "Add --verification FILE.bin, --pairs FILE or --list FILE."));
   }
   const Runtime runtime = make_runtime(config.system, communicator);
-  const std::int64_t batch = config.eval.batch > 0 ? config.eval.batch : std::min<std::int64_t>(config.train.global_batch, 64);
+  const std::int64_t batch =
+      config.eval.batch > 0 ? config.eval.batch : std::min<std::int64_t>(config.train.global_batch, 64);
   train::Model model(config, classes, batch, *runtime.backend, communicator);
   checkpoint::Snapshot snapshot;
   snapshot.backbone = model.backbone_tensors();
@@ -127,7 +131,8 @@ int evaluate(const EvaluateArguments& arguments, comm::Communicator& communicato
 
 Command add_evaluate(CLI::App& app) {
   const auto arguments = std::make_shared<EvaluateArguments>();
-  app.add_option("--checkpoint", arguments->checkpoint, "A checkpoint, or a run's output (its newest checkpoint)")->required();
+  app.add_option("--checkpoint", arguments->checkpoint, "A checkpoint, or a run's output (its newest checkpoint)")
+      ->required();
   app.add_option("--verification", arguments->verification, "InsightFace verification files (.bin)");
   app.add_option("--pairs", arguments->pairs, "Pair lists: path<TAB>path<TAB>0|1");
   app.add_option("--pairs-root", arguments->pairs_root, "Folder that pair paths are relative to (default: the list's)");

@@ -22,8 +22,9 @@ backend::ConvolutionChoice choice_of(config::ConvAlgorithm algorithm) {
 
 std::unique_ptr<backend::Backend> make_backend(const config::SystemConfig& config, int threads) {
   if (config.device == "cpu") return backend::make_cpu_backend({threads, choice_of(config.convolution)});
-  throw Error(ErrorCode::unavailable,
-              fmt::format("system.device '{}' is not in this build (it has: cpu). Use system.device=cpu.", config.device));
+  throw Error(
+      ErrorCode::unavailable,
+      fmt::format("system.device '{}' is not in this build (it has: cpu). Use system.device=cpu.", config.device));
 }
 
 }  // namespace

@@ -10,11 +10,11 @@
 #include "app/commands.h"
 #include "app/launch.h"
 #include "app/runtime.h"
+#include "plsc/checkpoint/checkpoint.h"
 #include "plsc/comm/agreement.h"
 #include "plsc/config/load.h"
 #include "plsc/core/error.h"
 #include "plsc/core/log.h"
-#include "plsc/checkpoint/checkpoint.h"
 #include "plsc/data/source.h"
 #include "plsc/train/classification.h"
 #include "plsc/train/timed_communicator.h"
@@ -55,21 +55,24 @@ std::filesystem::path newest_in(const std::filesystem::path& path) {
 void require_fresh_output(const config::Config& config, const TrainArguments& arguments) {
   const std::filesystem::path checkpoints = std::filesystem::path(config.train.output) / "checkpoints";
   if (arguments.resume || !checkpoint::find_latest(checkpoints)) return;
-  throw Error(ErrorCode::config, fmt::format("train.output {} already holds checkpoints (of an earlier run). Add --resume "
-                                             "to continue it, or choose another train.output.",
-                                             config.train.output));
+  throw Error(ErrorCode::config,
+              fmt::format("train.output {} already holds checkpoints (of an earlier run). Add --resume "
+                          "to continue it, or choose another train.output.",
+                          config.train.output));
 }
 
 void require_enough_samples(const config::Config& config, const data::SampleSource& source, int ranks) {
   if (config.train.global_batch < ranks) {
-    throw Error(ErrorCode::config, fmt::format("train.global_batch {} is smaller than the number of ranks {} (every rank "
-                                               "needs a sample). Use a larger batch or fewer ranks.",
-                                               config.train.global_batch, ranks));
+    throw Error(ErrorCode::config,
+                fmt::format("train.global_batch {} is smaller than the number of ranks {} (every rank "
+                            "needs a sample). Use a larger batch or fewer ranks.",
+                            config.train.global_batch, ranks));
   }
   if (source.size() < static_cast<std::uint64_t>(ranks)) {
-    throw Error(ErrorCode::data, fmt::format("the training set has {} samples for {} ranks (every rank needs one). Use more "
-                                             "data or fewer ranks.",
-                                             source.size(), ranks));
+    throw Error(ErrorCode::data,
+                fmt::format("the training set has {} samples for {} ranks (every rank needs one). Use more "
+                            "data or fewer ranks.",
+                            source.size(), ranks));
   }
 }
 
@@ -106,7 +109,8 @@ int train(const TrainArguments& arguments, comm::Communicator& communicator) {
     trainer.resume(*newest);
   } else {
     if (arguments.resume) {
-      log::warning(fmt::format("--resume: no complete checkpoint in {}; starting from the beginning", config.train.output));
+      log::warning(
+          fmt::format("--resume: no complete checkpoint in {}; starting from the beginning", config.train.output));
     }
     if (!config.train.init_from.empty()) method.start_from(newest_in(config.train.init_from));
   }

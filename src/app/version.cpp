@@ -10,8 +10,8 @@ namespace plsc::app {
 
 std::string version_text() {
   const auto backend = backend::make_cpu_backend({});
-  return fmt::format("plsc-train {}\ndevices: {}\nranks:   {}\nbuilt:   {}, C++{}", PLSC_VERSION, backend->description(),
-                     "Open MPI", __VERSION__, __cplusplus / 100 % 100);
+  return fmt::format("plsc-train {}\ndevices: {}\nranks:   {}\nbuilt:   {}, C++{}", PLSC_VERSION,
+                     backend->description(), "Open MPI", __VERSION__, __cplusplus / 100 % 100);
 }
 
 }  // namespace plsc::app

@@ -71,14 +71,21 @@ Tensor::Tensor(MemorySource& source, Shape shape, DType dtype, Layout layout, in
 }
 
 Tensor::Tensor(const Tensor& other) noexcept
-    : block_memory_(other.block_memory_), data_(other.data_), shape_(other.shape_), dtype_(other.dtype_),
-      layout_(other.layout_), block_(other.block_) {
+    : block_memory_(other.block_memory_),
+      data_(other.data_),
+      shape_(other.shape_),
+      dtype_(other.dtype_),
+      layout_(other.layout_),
+      block_(other.block_) {
   if (block_memory_ != nullptr) block_memory_->references.fetch_add(1, std::memory_order_relaxed);
 }
 
 Tensor::Tensor(Tensor&& other) noexcept
-    : block_memory_(std::exchange(other.block_memory_, nullptr)), data_(std::exchange(other.data_, nullptr)),
-      shape_(std::exchange(other.shape_, Shape())), dtype_(other.dtype_), layout_(other.layout_),
+    : block_memory_(std::exchange(other.block_memory_, nullptr)),
+      data_(std::exchange(other.data_, nullptr)),
+      shape_(std::exchange(other.shape_, Shape())),
+      dtype_(other.dtype_),
+      layout_(other.layout_),
       block_(other.block_) {}
 
 Tensor& Tensor::operator=(Tensor other) noexcept {

@@ -25,7 +25,7 @@ constexpr std::array<NamedIResNet, 6> kIResNets{{
     {"iresnet50", {{3, 4, 14, 3}}},
     {"iresnet100", {{3, 13, 30, 3}}},
     {"iresnet200", {{6, 26, 60, 6}}},
-    {"iresnet_tiny", {{1, 1, 1, 1}, {32, 64, 128, 256}}},
+    {"iresnet_tiny", {{1, 1, 1, 1}, {16, 32, 64, 128}}},
 }};
 
 nn::ParameterList collect(nn::Sequential& layers) {
@@ -38,7 +38,9 @@ nn::ParameterList collect(nn::Sequential& layers) {
 
 Backbone::Backbone(BackboneSpec spec, std::unique_ptr<nn::Sequential> layers, backend::Backend& backend,
                    std::uint64_t seed)
-    : spec_(std::move(spec)), layers_(std::move(layers)), backend_(&backend),
+    : spec_(std::move(spec)),
+      layers_(std::move(layers)),
+      backend_(&backend),
       parameters_(collect(*layers_), backend, seed) {
   const Shape output = layers_->output_shape(input_shape(1));
   if (output != Shape{1, spec_.embedding}) {
@@ -69,9 +71,10 @@ std::vector<std::string> network_names() {
 std::unique_ptr<Backbone> make_backbone(const config::ModelConfig& config, std::int64_t height, std::int64_t width,
                                         backend::Backend& backend, std::uint64_t seed) {
   if (config.embedding < 1 || height < 1 || width < 1) {
-    throw Error(ErrorCode::config, fmt::format("impossible network shape (images {}x{}, embedding {}). Set data.height, "
-                                               "data.width and model.embedding to at least 1.",
-                                               height, width, config.embedding));
+    throw Error(ErrorCode::config,
+                fmt::format("impossible network shape (images {}x{}, embedding {}). Set data.height, "
+                            "data.width and model.embedding to at least 1.",
+                            height, width, config.embedding));
   }
   for (const NamedIResNet& known : kIResNets) {
     if (config.network != known.name) continue;

@@ -21,8 +21,8 @@ class Builder {
 
   std::unique_ptr<nn::Convolution> conv(const std::string& name, std::int64_t in, std::int64_t out, int kernel,
                                         int stride) const {
-    return std::make_unique<nn::Convolution>(
-        name, backend::ConvolutionSpec{in, out, kernel, stride, kernel / 2}, kConvStd);
+    return std::make_unique<nn::Convolution>(name, backend::ConvolutionSpec{in, out, kernel, stride, kernel / 2},
+                                             kConvStd);
   }
 
   std::unique_ptr<nn::BatchNorm> norm(const std::string& name, std::int64_t channels) const {
@@ -85,8 +85,8 @@ std::unique_ptr<nn::Sequential> make_iresnet(const IResNetSpec& spec, std::int64
   network->add(builder.norm_prelu("bn1", "prelu", channels));
   for (std::size_t stage = 0; stage < spec.blocks.size(); ++stage) {
     for (int block = 0; block < spec.blocks[stage]; ++block) {
-      network->add(builder.block(fmt::format("layer{}.{}", stage + 1, block), channels, spec.widths[stage],
-                                 block == 0 ? 2 : 1));
+      network->add(
+          builder.block(fmt::format("layer{}.{}", stage + 1, block), channels, spec.widths[stage], block == 0 ? 2 : 1));
       channels = spec.widths[stage];
     }
   }

@@ -11,14 +11,27 @@ using backend::Activation;
 BatchNorm::BatchNorm(const std::string& name, std::int64_t channels, const BatchNormOptions& options)
     : name_(name), channels_(channels), options_(options) {
   const Shape shape{channels};
-  gamma_ = Parameter{name + ".weight", shape, ParameterKind::batch_norm, {Initializer::Kind::constant, 1},
-                     options.learn_scale, {}, {}, 1};
-  beta_ = Parameter{name + ".bias", shape, ParameterKind::batch_norm, {Initializer::Kind::constant, 0}, true, {}, {}, 1};
+  gamma_ = Parameter{name + ".weight",
+                     shape,
+                     ParameterKind::batch_norm,
+                     {Initializer::Kind::constant, 1},
+                     options.learn_scale,
+                     {},
+                     {},
+                     1};
+  beta_ =
+      Parameter{name + ".bias", shape, ParameterKind::batch_norm, {Initializer::Kind::constant, 0}, true, {}, {}, 1};
   running_mean_ = StateBuffer{name + ".running_mean", shape, 0, {}};
   running_var_ = StateBuffer{name + ".running_var", shape, 1, {}};
   if (options.activation == Activation::prelu) {
-    slope_ = Parameter{options.slope_name + ".weight", shape, ParameterKind::prelu, {Initializer::Kind::constant, 0.25F},
-                       true, {}, {}, 1};
+    slope_ = Parameter{options.slope_name + ".weight",
+                       shape,
+                       ParameterKind::prelu,
+                       {Initializer::Kind::constant, 0.25F},
+                       true,
+                       {},
+                       {},
+                       1};
   }
 }
 
@@ -55,8 +68,7 @@ Tensor BatchNorm::exchange(const Tensor& local, ForwardContext& context, int& wo
   world_size = communicator == nullptr ? 1 : communicator->size();
   if (world_size == 1) return local;
   Tensor all(context.backend().memory(), Shape{world_size, 3, channels_}, DType::f64);
-  communicator->all_gather(std::as_bytes(local.host_span<double>()),
-                           std::as_writable_bytes(all.host_span<double>()));
+  communicator->all_gather(std::as_bytes(local.host_span<double>()), std::as_writable_bytes(all.host_span<double>()));
   return all;
 }
 

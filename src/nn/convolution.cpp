@@ -19,7 +19,9 @@ Shape Convolution::output_shape(const Shape& input) const {
                                                "Check the network description.",
                                                name_, spec_.in_channels, input.text()));
   }
-  const auto extent = [this](std::int64_t size) { return (size + 2 * spec_.padding - spec_.kernel) / spec_.stride + 1; };
+  const auto extent = [this](std::int64_t size) {
+    return (size + 2 * spec_.padding - spec_.kernel) / spec_.stride + 1;
+  };
   if (input[2] + 2 * spec_.padding < spec_.kernel || input[3] + 2 * spec_.padding < spec_.kernel) {
     throw Error(ErrorCode::config,
                 fmt::format("layer {} has a {}x{} kernel (its input is only {}x{}). Use larger images.", name_,

@@ -65,7 +65,8 @@ ParameterStore::ParameterStore(ParameterList list, backend::Backend& backend, st
   }
 
   std::size_t state_total = 0;
-  for (const StateBuffer* buffer : list_.buffers) state_total += aligned(static_cast<std::size_t>(buffer->shape.elements()));
+  for (const StateBuffer* buffer : list_.buffers)
+    state_total += aligned(static_cast<std::size_t>(buffer->shape.elements()));
   states_ = zeroed(backend, state_total);
   std::size_t offset = 0;
   for (StateBuffer* buffer : list_.buffers) {

@@ -14,9 +14,10 @@ Shape Residual::output_shape(const Shape& input) const {
   const Shape main = body_->output_shape(input);
   const Shape side = shortcut_->output_shape(input);
   if (main != side) {
-    throw Error(ErrorCode::config, fmt::format("residual block adds {} and {} (shapes must be equal). Give the shortcut "
-                                               "the stride and width of the body.",
-                                               main.text(), side.text()));
+    throw Error(ErrorCode::config,
+                fmt::format("residual block adds {} and {} (shapes must be equal). Give the shortcut "
+                            "the stride and width of the body.",
+                            main.text(), side.text()));
   }
   return join_->output_shape(main);
 }

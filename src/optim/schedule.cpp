@@ -9,8 +9,11 @@ namespace plsc::optim {
 using config::ScheduleKind;
 
 Schedule::Schedule(const config::OptimConfig& config, double steps_per_epoch, std::int64_t total_steps)
-    : config_(config.schedule), base_(config.lr), steps_per_epoch_(steps_per_epoch),
-      warmup_steps_(config.schedule.warmup_epochs * steps_per_epoch), total_steps_(static_cast<double>(total_steps)) {}
+    : config_(config.schedule),
+      base_(config.lr),
+      steps_per_epoch_(steps_per_epoch),
+      warmup_steps_(config.schedule.warmup_epochs * steps_per_epoch),
+      total_steps_(static_cast<double>(total_steps)) {}
 
 double Schedule::at(std::int64_t step) const {
   const auto now = static_cast<double>(step);

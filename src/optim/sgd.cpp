@@ -5,7 +5,9 @@
 namespace plsc::optim {
 
 Sgd::Sgd(const config::OptimConfig& config, FlatParameters parameters, backend::Backend& backend)
-    : config_(config), parameters_(std::move(parameters)), backend_(&backend),
+    : config_(config),
+      parameters_(std::move(parameters)),
+      backend_(&backend),
       sum_of_squares_(backend.tensor(Shape{1}, DType::f64)) {}
 
 void Sgd::step(const Tensor& state) {

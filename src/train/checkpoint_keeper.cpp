@@ -28,7 +28,8 @@ checkpoint::Snapshot snapshot_of(Method& method, std::int64_t step, const config
 }  // namespace
 
 CheckpointKeeper::CheckpointKeeper(const config::Config& config, comm::Communicator& communicator)
-    : config_(config), communicator_(&communicator),
+    : config_(config),
+      communicator_(&communicator),
       root_(std::filesystem::path(config.train.output) / "checkpoints") {}
 
 std::optional<std::filesystem::path> CheckpointKeeper::latest() const {
@@ -57,17 +58,17 @@ void CheckpointKeeper::reuse_choices(const std::filesystem::path& directory, bac
     backend.set_tuned_choices(manifest.tuned_choices);
     return;
   }
-  log::info(fmt::format("the checkpoint was written on another device or thread count ({}); this run continues it within "
-                        "rounding, not bit by bit",
-                        written_on == manifest.facts.end() ? "unknown" : written_on->second));
+  log::info(
+      fmt::format("the checkpoint was written on another device or thread count ({}); this run continues it within "
+                  "rounding, not bit by bit",
+                  written_on == manifest.facts.end() ? "unknown" : written_on->second));
 }
 
 std::filesystem::path CheckpointKeeper::save(Method& method, std::int64_t step, const Metrics& metrics) {
   checkpoint::Snapshot snapshot = snapshot_of(method, step, config_);
   snapshot.metrics = {metrics.begin(), metrics.end()};
   if (!metrics.empty()) {
-    snapshot.facts[kBestMetric] =
-        config_.eval.best_metric.empty() ? metrics.front().first : config_.eval.best_metric;
+    snapshot.facts[kBestMetric] = config_.eval.best_metric.empty() ? metrics.front().first : config_.eval.best_metric;
   }
   snapshot.config_yaml = config::to_yaml(config_);
   std::filesystem::path saved;

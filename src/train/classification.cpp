@@ -39,12 +39,18 @@ std::int64_t padded_batch(const config::Config& config, const comm::Communicator
 ClassificationMethod::ClassificationMethod(const config::Config& config, const data::SampleSource& source,
                                            backend::Backend& backend, comm::Communicator& communicator,
                                            PhaseTimer& timer)
-    : config_(config), source_(&source), backend_(&backend), communicator_(&communicator), timer_(&timer),
-      gradient_communicator_(communicator.duplicate()), statistics_communicator_(communicator.duplicate()),
+    : config_(config),
+      source_(&source),
+      backend_(&backend),
+      communicator_(&communicator),
+      timer_(&timer),
+      gradient_communicator_(communicator.duplicate()),
+      statistics_communicator_(communicator.duplicate()),
       model_(config, source.num_classes(), padded_batch(config, communicator), backend, communicator),
       reducer_(model_.backbone().parameters(), *gradient_communicator_, config.system.bucket_bytes),
       optimizer_(config.optim, flat_parameters(model_.backbone().parameters(), config.optim), backend),
-      context_(backend), state_(backend::make_step_state(backend.memory())) {
+      context_(backend),
+      state_(backend::make_step_state(backend.memory())) {
   if (config.model.batch_norm.synchronized) context_.statistics_communicator = statistics_communicator_.get();
   context_.gradient_ready = [this](const nn::Parameter& parameter) {
     const PhaseTimer::Scope scope(*timer_, Phase::communication);

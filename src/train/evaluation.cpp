@@ -60,8 +60,8 @@ std::vector<eval::NamedResult> Evaluation::run(const EvaluatedNetwork& network,
   for (const ClosedSet& set : closed_) {
     eval::EmbedOptions once = options(network);
     once.flip = false;  // the head was trained on single embeddings
-    results.push_back({set.name, eval::evaluate_closed_set(*set.source, once, network.embed, network.top_classes,
-                                                           communicator)});
+    results.push_back(
+        {set.name, eval::evaluate_closed_set(*set.source, once, network.embed, network.top_classes, communicator)});
   }
   return results;
 }

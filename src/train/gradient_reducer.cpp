@@ -54,7 +54,8 @@ void GradientReducer::finish() {
   if (communicator_->size() == 1) return;
   for (Bucket& bucket : buckets_) {
     if (bucket.waiting != 0) {
-      throw Error(ErrorCode::internal, fmt::format("{} parameters of a gradient bucket were never completed.", bucket.waiting));
+      throw Error(ErrorCode::internal,
+                  fmt::format("{} parameters of a gradient bucket were never completed.", bucket.waiting));
     }
     if (bucket.request) bucket.request->wait();
     bucket.request.reset();

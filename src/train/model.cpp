@@ -106,8 +106,8 @@ std::vector<checkpoint::NamedTensor> Model::backbone_tensors() {
     tensors.push_back({buffer->name, buffer->value});
     const std::string suffix = ".running_mean";
     if (!buffer->name.ends_with(suffix)) continue;
-    tensors.push_back({buffer->name.substr(0, buffer->name.size() - suffix.size()) + ".num_batches_tracked",
-                       batches_tracked_});
+    tensors.push_back(
+        {buffer->name.substr(0, buffer->name.size() - suffix.size()) + ".num_batches_tracked", batches_tracked_});
   }
   return tensors;
 }
@@ -117,7 +117,8 @@ std::vector<checkpoint::NamedTensor> Model::momentum_tensors() {
   const nn::ParameterStore& store = backbone_->parameters();
   for (const nn::Parameter* parameter : store.parameters()) {
     if (!parameter->trainable) continue;
-    tensors.push_back({parameter->name + ".momentum", store.momentum().view(store.offset_of(*parameter), parameter->shape)});
+    tensors.push_back(
+        {parameter->name + ".momentum", store.momentum().view(store.offset_of(*parameter), parameter->shape)});
   }
   return tensors;
 }

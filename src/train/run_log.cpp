@@ -38,7 +38,9 @@ void make_folder(const std::filesystem::path& path) {
 }
 
 /// Training itself: what is not evaluation or saving.
-double step_seconds(const PhaseTimes& times) { return times.wall - times[Phase::evaluation] - times[Phase::checkpoint]; }
+double step_seconds(const PhaseTimes& times) {
+  return times.wall - times[Phase::evaluation] - times[Phase::checkpoint];
+}
 
 }  // namespace
 
@@ -52,7 +54,10 @@ void StepReport::add(const StepOutcome& outcome, double rate) {
 }
 
 RunLog::RunLog(const config::Config& config, std::int64_t total_steps, double steps_per_epoch, bool active)
-    : config_(config), total_steps_(total_steps), steps_per_epoch_(steps_per_epoch), active_(active),
+    : config_(config),
+      total_steps_(total_steps),
+      steps_per_epoch_(steps_per_epoch),
+      active_(active),
       output_(config.train.output) {}
 
 void RunLog::begin(std::int64_t first_step, PhaseTimer& timer) {
@@ -151,7 +156,8 @@ void RunLog::finish(const RunResult& result) {
   summary["best_checkpoint"] = path_or_null(result.best_checkpoint);
   summary["config"] = (output_ / "config.yaml").string();
   summary["metrics_log"] = (output_ / "metrics.jsonl").string();
-  summary["tensorboard"] = events_ ? nlohmann::ordered_json((output_ / "tensorboard").string()) : nlohmann::ordered_json();
+  summary["tensorboard"] =
+      events_ ? nlohmann::ordered_json((output_ / "tensorboard").string()) : nlohmann::ordered_json();
   summary["peak_bytes"] = result.peak_bytes;
   summary["skipped_samples"] = result.skipped_samples;
   write_text(output_ / "summary.json", summary.dump(2) + "\n");

@@ -21,10 +21,18 @@ Span span_of(const config::TrainConfig& config, std::uint64_t samples) {
 
 Trainer::Trainer(const config::Config& config, std::uint64_t samples, Method& method, const Evaluation& evaluation,
                  backend::Backend& backend, comm::Communicator& communicator, PhaseTimer& timer)
-    : config_(config), method_(&method), evaluation_(&evaluation), backend_(&backend), communicator_(&communicator),
-      timer_(&timer), span_(span_of(config.train, samples)),
-      schedule_(config.optim, span_.steps_per_epoch, span_.total_steps), checkpoints_(config, communicator),
-      control_(communicator.duplicate()), stop_(*control_), log_(config, span_.total_steps, span_.steps_per_epoch, communicator.rank() == 0) {}
+    : config_(config),
+      method_(&method),
+      evaluation_(&evaluation),
+      backend_(&backend),
+      communicator_(&communicator),
+      timer_(&timer),
+      span_(span_of(config.train, samples)),
+      schedule_(config.optim, span_.steps_per_epoch, span_.total_steps),
+      checkpoints_(config, communicator),
+      control_(communicator.duplicate()),
+      stop_(*control_),
+      log_(config, span_.total_steps, span_.steps_per_epoch, communicator.rank() == 0) {}
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   step_ = checkpoints_.resume(checkpoint, *method_);
@@ -43,8 +51,9 @@ RunEnd Trainer::run(const std::function<bool()>& stop_requested) {
     stopped = stop_.agree(stop_requested()) && !last;
     const config::CheckpointConfig& saving = config_.checkpoint;
     if (last || due(config_.eval.every_epochs * span_.steps_per_epoch)) evaluate();
-    if (last || stopped || due(saving.every_steps > 0 ? static_cast<double>(saving.every_steps)
-                                                      : saving.every_epochs * span_.steps_per_epoch)) {
+    if (last || stopped ||
+        due(saving.every_steps > 0 ? static_cast<double>(saving.every_steps)
+                                   : saving.every_epochs * span_.steps_per_epoch)) {
       save();
     }
   }
@@ -58,18 +67,20 @@ RunEnd Trainer::run(const std::function<bool()>& stop_requested) {
 /// Whether step_ is the first at or behind a multiple of `every_steps`.
 bool Trainer::due(double every_steps) const {
   if (every_steps <= 0) return false;
-  return std::floor(static_cast<double>(step_) / every_steps) > std::floor(static_cast<double>(step_ - 1) / every_steps);
+  return std::floor(static_cast<double>(step_) / every_steps) >
+         std::floor(static_cast<double>(step_ - 1) / every_steps);
 }
 
 void Trainer::step() {
   const double rate = schedule_.at(step_);
   const StepOutcome outcome = method_->step(step_, rate);
   if (!outcome.finite) {
-    CollectiveError error(Error(
-        ErrorCode::numeric,
-        fmt::format("the loss or its gradient is not finite (loss {}, learning rate {:.3g}). Lower optim.lr, add "
-                    "optim.schedule.warmup_epochs, or lower head.margin; --resume continues from the newest checkpoint.",
-                    outcome.loss, rate)));
+    CollectiveError error(
+        Error(ErrorCode::numeric,
+              fmt::format(
+                  "the loss or its gradient is not finite (loss {}, learning rate {:.3g}). Lower optim.lr, add "
+                  "optim.schedule.warmup_epochs, or lower head.margin; --resume continues from the newest checkpoint.",
+                  outcome.loss, rate)));
     error.add_context(fmt::format("step {}", step_));
     throw error;
   }

@@ -1,7 +1,7 @@
 // The program as its user meets it: commands, exit codes, and what a mistake says.
+#include <fmt/format.h>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fmt/format.h>
 #include <fstream>
 #include <sstream>
 
@@ -30,14 +30,15 @@ struct Fixture {
       }
     }
     test::write_file(folder / "train.txt", list);
-    test::write_file(folder / "run.yaml", fmt::format(R"(data: {{list: {0}/train.txt, height: 16, width: 16, workers: 1}}
+    test::write_file(folder / "run.yaml",
+                     fmt::format(R"(data: {{list: {0}/train.txt, height: 16, width: 16, workers: 1}}
 model: {{network: iresnet_tiny, embedding: 16}}
 head: {{loss: cosface, scale: 16, margin: 0.1}}
 train: {{global_batch: 8, max_steps: 4, output: {0}/run, log_every: 1}}
 eval: {{lists: [{0}/train.txt]}}
 system: {{threads: 1, convolution: direct}}
 )",
-                                                      folder.path().string()));
+                                 folder.path().string()));
   }
 
   std::string train(const std::string& more = "") const {
@@ -78,8 +79,9 @@ TEST_CASE("a run trains, evaluates, saves, and its checkpoint evaluates to the s
   const Fixture fixture;
 
   const CommandOutcome trained = run_ranks(2, fixture.train());
-  const CommandOutcome evaluated = run_program(fmt::format("evaluate --checkpoint {} --list {} --json {}", fixture.path("run"),
-                                                           fixture.path("train.txt"), fixture.path("out.json")));
+  const CommandOutcome evaluated =
+      run_program(fmt::format("evaluate --checkpoint {} --list {} --json {}", fixture.path("run"),
+                              fixture.path("train.txt"), fixture.path("out.json")));
 
   INFO(trained.errors << evaluated.errors);
   REQUIRE(trained.exit_code == 0);
@@ -113,13 +115,14 @@ TEST_CASE("an output with checkpoints is continued or left alone, never overwrit
 TEST_CASE("fine-tuning takes a backbone into a run with other classes", "[cli]") {
   const Fixture fixture;
   REQUIRE(run_program(fixture.train("--set train.max_steps=1")).exit_code == 0);
-  const std::string other = fmt::format("--set train.output={0}/other --set train.init_from={0}/run --set data.num_classes=9 "
-                                        "--set train.max_steps=1",
-                                        fixture.folder.path().string());
+  const std::string other = fmt::format(
+      "--set train.output={0}/other --set train.init_from={0}/run --set data.num_classes=9 "
+      "--set train.max_steps=1",
+      fixture.folder.path().string());
 
   const CommandOutcome tuned = run_program(fixture.train(other));
-  const CommandOutcome wrong = run_program(fixture.train(other + " --set model.network=iresnet18 --set train.output=" +
-                                                         fixture.path("third")));
+  const CommandOutcome wrong =
+      run_program(fixture.train(other + " --set model.network=iresnet18 --set train.output=" + fixture.path("third")));
 
   INFO(tuned.errors);
   CHECK(tuned.exit_code == 0);
@@ -210,7 +213,8 @@ TEST_CASE("more ranks than samples is an error", "[cli]") {
 TEST_CASE("a full disk while saving is one error, and no half checkpoint is taken for whole", "[cli]") {
   const Fixture fixture;
 
-  const CommandOutcome outcome = run_shell("trap '' XFSZ; ulimit -f 256; \"$MPIRUN\" -n 2 \"$PLSC_TRAIN\" " + fixture.train());
+  const CommandOutcome outcome =
+      run_shell("trap '' XFSZ; ulimit -f 256; \"$MPIRUN\" -n 2 \"$PLSC_TRAIN\" " + fixture.train());
   const CommandOutcome resumed = run_program(fixture.train("--resume"));
 
   INFO(outcome.errors);
@@ -222,13 +226,14 @@ TEST_CASE("a full disk while saving is one error, and no half checkpoint is take
 
 TEST_CASE("a killed rank ends the job, and the run continues from the newest checkpoint", "[cli]") {
   const Fixture fixture;
-  const std::string endless = fixture.train("--set train.max_steps=100000 --set checkpoint.every_steps=2 --set eval.lists=[]");
+  const std::string endless =
+      fixture.train("--set train.max_steps=100000 --set checkpoint.every_steps=2 --set eval.lists=[]");
 
-  const CommandOutcome killed = run_shell(
-      "\"$MPIRUN\" -n 2 \"$PLSC_TRAIN\" " + endless +
-      " & job=$!; for i in $(seq 600); do ls " + fixture.path("run/checkpoints") +
-      "/step_*/manifest.json >/dev/null 2>&1 && break; sleep 0.1; done; pkill -KILL -n -f '" + fixture.path("run.yaml") +
-      "'; wait $job");
+  const CommandOutcome killed =
+      run_shell("\"$MPIRUN\" -n 2 \"$PLSC_TRAIN\" " + endless + " & job=$!; for i in $(seq 600); do ls " +
+                fixture.path("run/checkpoints") +
+                "/step_*/manifest.json >/dev/null 2>&1 && break; sleep 0.1; done; pkill -KILL -n -f '" +
+                fixture.path("run.yaml") + "'; wait $job");
   const CommandOutcome resumed = run_program(fixture.train("--resume --set train.max_steps=2 --set eval.lists=[]"));
 
   INFO(killed.errors);

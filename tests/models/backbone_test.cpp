@@ -32,7 +32,8 @@ TEST_CASE("IResNets have the published size and cost at 112x112", "[models]") {
   const auto backbone = build(published.name, 112, *backend);
 
   INFO(published.name);
-  CHECK(static_cast<double>(backbone->parameters().parameter_count()) / 1e6 == Approx(published.millions).epsilon(0.005));
+  CHECK(static_cast<double>(backbone->parameters().parameter_count()) / 1e6 ==
+        Approx(published.millions).epsilon(0.005));
   CHECK(static_cast<double>(backbone->multiply_accumulates()) / 1e9 == Approx(published.gmacs).epsilon(0.005));
 }
 

@@ -36,8 +36,8 @@ std::unique_ptr<Sequential> small_network(bool relu_join) {
   BatchNormOptions join;
   join.residual = true;
   join.activation = relu_join ? backend::Activation::relu : backend::Activation::none;
-  network->add(std::make_unique<Residual>(std::move(body), std::make_unique<BatchNorm>("bn2", 32, join),
-                                          std::move(shortcut)));
+  network->add(
+      std::make_unique<Residual>(std::move(body), std::make_unique<BatchNorm>("bn2", 32, join), std::move(shortcut)));
   auto identity_body = std::make_unique<Sequential>();
   identity_body->add(std::make_unique<Convolution>("b", backend::ConvolutionSpec{32, 32, 3, 1, 1}, 0.1F));
   network->add(std::make_unique<Residual>(std::move(identity_body), std::make_unique<BatchNorm>("bn3", 32, join),
@@ -58,7 +58,9 @@ Tensor random_tensor(backend::Backend& backend, const Shape& shape, std::uint64_
 
 struct Setup {
   explicit Setup(bool relu_join)
-      : backend(backend::make_cpu_backend({})), network(small_network(relu_join)), store(parameters(*network), *backend, 9),
+      : backend(backend::make_cpu_backend({})),
+        network(small_network(relu_join)),
+        store(parameters(*network), *backend, 9),
         context(*backend) {}
 
   static ParameterList parameters(Sequential& network) {
@@ -74,7 +76,8 @@ struct Setup {
     double sum = 0;
     const auto values = output.host_span<float>();
     const auto weights = probe.host_span<float>();
-    for (std::size_t i = 0; i < values.size(); ++i) sum += static_cast<double>(values[i]) * static_cast<double>(weights[i]);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      sum += static_cast<double>(values[i]) * static_cast<double>(weights[i]);
     return sum;
   }
 
@@ -148,7 +151,8 @@ TEST_CASE("every parameter is announced once, after those behind it", "[nn]") {
 
   setup.objective(random_tensor(*setup.backend, Shape{kBatch, 3, kSize, kSize}, 1),
                   random_tensor(*setup.backend, Shape{kBatch, kOutputs}, 2));
-  setup.network->backward(random_tensor(*setup.backend, Shape{kBatch, kOutputs}, 2), setup.context, InputGradient::skipped);
+  setup.network->backward(random_tensor(*setup.backend, Shape{kBatch, kOutputs}, 2), setup.context,
+                          InputGradient::skipped);
 
   std::vector<std::string> trainable;
   for (const Parameter* parameter : setup.store.parameters()) {
@@ -245,7 +249,8 @@ TEST_CASE("shapes that do not fit name the layer", "[nn]") {
   Linear linear("fc", 10, 4);
   BatchNorm norm("bn", 8, {});
 
-  CHECK_THROWS_WITH(convolution.output_shape(Shape{1, 3, 8, 8}), Catch::Contains("conv") && Catch::Contains("16 input"));
+  CHECK_THROWS_WITH(convolution.output_shape(Shape{1, 3, 8, 8}),
+                    Catch::Contains("conv") && Catch::Contains("16 input"));
   CHECK_THROWS_WITH(convolution.output_shape(Shape{1, 16, 2, 8}), Catch::Contains("only 2x8"));
   CHECK_THROWS_WITH(linear.output_shape(Shape{2, 3, 2, 2}), Catch::Contains("fc expects 10 features"));
   CHECK_THROWS_WITH(norm.output_shape(Shape{2, 9}), Catch::Contains("bn expects 8 channels"));

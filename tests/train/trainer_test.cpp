@@ -16,8 +16,8 @@ namespace plsc::train {
 
 namespace {
 
-using test::RunOutcome;
 using test::run_training;
+using test::RunOutcome;
 using Tensors = std::map<std::string, std::vector<float>>;
 
 constexpr int kClasses = 7;   // uneven over 2, 3 and 4 ranks
@@ -200,8 +200,8 @@ TEST_CASE("a loss that is not finite ends the run and keeps earlier checkpoints"
   config.checkpoint.every_steps = 1;
   config.checkpoint.keep = 0;
 
-  CHECK_THROWS_WITH(run_training(config, 2), Catch::Contains("not finite") && Catch::Contains("Lower optim.lr") &&
-                                                 Catch::Contains("step"));
+  CHECK_THROWS_WITH(run_training(config, 2),
+                    Catch::Contains("not finite") && Catch::Contains("Lower optim.lr") && Catch::Contains("step"));
 }
 
 TEST_CASE("a checkpoint of another model is refused with every difference", "[trainer]") {
@@ -211,9 +211,8 @@ TEST_CASE("a checkpoint of another model is refused with every difference", "[tr
   other.model.embedding = 16;
   other.train.global_batch = 4;
 
-  CHECK_THROWS_WITH(run_training(other, 1, true),
-                    Catch::Contains("embedding") && Catch::Contains("32") && Catch::Contains("16") &&
-                        Catch::Contains("global_batch"));
+  CHECK_THROWS_WITH(run_training(other, 1, true), Catch::Contains("embedding") && Catch::Contains("32") &&
+                                                      Catch::Contains("16") && Catch::Contains("global_batch"));
 }
 
 }  // namespace plsc::train

@@ -26,9 +26,7 @@ class Shape {
   std::int64_t elements() const;  ///< product of the dimensions; 1 for rank 0
   std::string text() const;       ///< "[32, 64, 112, 112]"
 
-  friend bool operator==(const Shape& a, const Shape& b) {
-    return a.rank_ == b.rank_ && a.dims_ == b.dims_;
-  }
+  friend bool operator==(const Shape& a, const Shape& b) { return a.rank_ == b.rank_ && a.dims_ == b.dims_; }
   friend bool operator!=(const Shape& a, const Shape& b) { return !(a == b); }
   friend bool operator<(const Shape& a, const Shape& b) {
     return a.rank_ != b.rank_ ? a.rank_ < b.rank_ : a.dims_ < b.dims_;

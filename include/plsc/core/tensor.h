@@ -58,9 +58,9 @@ class Tensor {
   Layout layout() const { return layout_; }
   int block() const { return block_; }
   MemoryKind memory_kind() const;
-  std::size_t elements() const;       ///< physical elements, channel padding included
+  std::size_t elements() const;  ///< physical elements, channel padding included
   std::size_t bytes() const { return elements() * size_of(dtype_); }
-  int use_count() const;              ///< handles on the same memory
+  int use_count() const;  ///< handles on the same memory
 
   void* raw() const { return data_; }
   /// Typed pointer to the first element; T must match dtype (bf16 and f16 are std::uint16_t). Device memory allowed.
@@ -83,11 +83,16 @@ class Tensor {
   enum class TypeCode : std::uint8_t { f32, f64, u16, u8, i32, i64 };
   template <class T>
   static constexpr TypeCode type_code() {
-    if constexpr (std::is_same_v<T, float>) return TypeCode::f32;
-    else if constexpr (std::is_same_v<T, double>) return TypeCode::f64;
-    else if constexpr (std::is_same_v<T, std::uint16_t>) return TypeCode::u16;
-    else if constexpr (std::is_same_v<T, std::uint8_t>) return TypeCode::u8;
-    else if constexpr (std::is_same_v<T, std::int32_t>) return TypeCode::i32;
+    if constexpr (std::is_same_v<T, float>)
+      return TypeCode::f32;
+    else if constexpr (std::is_same_v<T, double>)
+      return TypeCode::f64;
+    else if constexpr (std::is_same_v<T, std::uint16_t>)
+      return TypeCode::u16;
+    else if constexpr (std::is_same_v<T, std::uint8_t>)
+      return TypeCode::u8;
+    else if constexpr (std::is_same_v<T, std::int32_t>)
+      return TypeCode::i32;
     else {
       static_assert(std::is_same_v<T, std::int64_t>, "Tensor::data<T>: unsupported element type");
       return TypeCode::i64;

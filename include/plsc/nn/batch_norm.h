@@ -13,7 +13,7 @@ struct BatchNormOptions {
   float epsilon = 1e-5F;
   bool learn_scale = true;  ///< false: gamma stays 1 (arcface_torch's last layer)
   backend::Activation activation = backend::Activation::none;
-  std::string slope_name;   ///< PReLU: name of the slope parameter, without ".weight"
+  std::string slope_name;  ///< PReLU: name of the slope parameter, without ".weight"
   bool residual = false;
 };
 

@@ -28,9 +28,9 @@ struct Parameter {
   Initializer initializer;
   bool trainable = true;
 
-  Tensor value;              ///< set by ParameterStore
-  Tensor gradient;           ///< set by ParameterStore; undefined when not trainable
-  std::uint64_t version = 1; ///< changes whenever the value does
+  Tensor value;               ///< set by ParameterStore
+  Tensor gradient;            ///< set by ParameterStore; undefined when not trainable
+  std::uint64_t version = 1;  ///< changes whenever the value does
 
   backend::Weights weights() const { return {value, version}; }
 };

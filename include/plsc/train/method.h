@@ -16,11 +16,11 @@ namespace plsc::train {
 inline constexpr const char* kBackendFact = "backend";
 
 struct StepOutcome {
-  double loss = 0;              ///< global mean, equal on all ranks
-  std::int64_t valid = 0;       ///< samples that counted, over all ranks
-  std::int64_t correct = 0;     ///< top-1 hits seen by this rank; sum over ranks for the global figure
-  double gradient_norm = 0;     ///< L2 norm of the backbone gradient before clipping
-  bool finite = true;           ///< false on every rank when loss or gradients are NaN or infinite
+  double loss = 0;           ///< global mean, equal on all ranks
+  std::int64_t valid = 0;    ///< samples that counted, over all ranks
+  std::int64_t correct = 0;  ///< top-1 hits seen by this rank; sum over ranks for the global figure
+  double gradient_norm = 0;  ///< L2 norm of the backbone gradient before clipping
+  bool finite = true;        ///< false on every rank when loss or gradients are NaN or infinite
 };
 
 class Method {

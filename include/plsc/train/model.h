@@ -49,9 +49,9 @@ class Model {
   std::unique_ptr<models::Backbone> backbone_;
   std::unique_ptr<head::ShardedClassifier> classifier_;
   nn::ForwardContext inference_;
-  Tensor pixels_;             ///< [batch, 3, H, W] u8 in backend memory
-  Tensor input_;              ///< [batch, 3, H, W] f32
-  Tensor batches_tracked_;    ///< i64 scalar, shared by all BatchNorm layers
+  Tensor pixels_;           ///< [batch, 3, H, W] u8 in backend memory
+  Tensor input_;            ///< [batch, 3, H, W] f32
+  Tensor batches_tracked_;  ///< i64 scalar, shared by all BatchNorm layers
 };
 
 }  // namespace plsc::train
