@@ -81,7 +81,10 @@ int train(const TrainArguments& arguments, comm::Communicator& communicator) {
   std::unique_ptr<data::SampleSource> source;
   comm::run_agreed(communicator, [&] {
     if (communicator.rank() == 0) require_fresh_output(config, arguments);
+    // Every rank reads the same list; its warnings are worth reading once.
+    if (communicator.rank() != 0) log::configure(communicator.rank(), communicator.size(), log::Level::error);
     source = data::open_source(config.data);
+    log::configure(communicator.rank(), communicator.size(), log::Level::info);
     require_enough_samples(config, *source, communicator.size());
   });
   const train::Evaluation evaluation(config.eval, config.data, source->num_classes(), communicator);

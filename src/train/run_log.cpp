@@ -112,6 +112,7 @@ void RunLog::steps(std::int64_t step, const StepReport& window, PhaseTimer& time
   }
   metrics_->write(record);
   if (events_) events_->flush();
+  tick(step, window);
 }
 
 void RunLog::evaluation(std::int64_t step, const std::vector<eval::NamedResult>& results) {

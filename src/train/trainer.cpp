@@ -47,7 +47,11 @@ RunEnd Trainer::run(const std::function<bool()>& stop_requested) {
   while (step_ < span_.total_steps && !stopped) {
     step();
     const bool last = step_ == span_.total_steps;
-    if (last || step_ % config_.train.log_every == 0) report();
+    if (last || step_ % config_.train.log_every == 0) {
+      report();
+    } else {
+      log_.tick(step_, window_);
+    }
     stopped = stop_.agree(stop_requested()) && !last;
     const config::CheckpointConfig& saving = config_.checkpoint;
     if (last || due(config_.eval.every_epochs * span_.steps_per_epoch)) evaluate();
@@ -87,7 +91,6 @@ void Trainer::step() {
   ++step_;
   metrics_.clear();
   window_.add(outcome, rate);
-  log_.tick(step_, window_);
 }
 
 void Trainer::report() {

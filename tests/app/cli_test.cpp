@@ -193,8 +193,6 @@ TEST_CASE("an unreadable image ends all ranks with file and line, or is skipped 
 
   CHECK(failed.exit_code == 4);
   CHECK_THAT(failed.errors, Contains("2_1.png") && Contains("line 10") && Contains("rank"));
-  CHECK_FALSE(std::filesystem::exists(fixture.folder / "run" / "checkpoints" / "step_00000004" / "manifest.json") &&
-              skipped.exit_code != 0);
   INFO(skipped.errors);
   CHECK(skipped.exit_code == 0);
   CHECK_THAT(fixture.read("run/summary.json"), Contains("\"skipped_samples\": "));
@@ -210,11 +208,11 @@ TEST_CASE("more ranks than samples is an error", "[cli]") {
   CHECK_THAT(outcome.errors, Contains("1 samples for 2 ranks"));
 }
 
+// A file size limit stands for the full disk. One rank: Open MPI's own files would not fit either.
 TEST_CASE("a full disk while saving is one error, and no half checkpoint is taken for whole", "[cli]") {
   const Fixture fixture;
 
-  const CommandOutcome outcome =
-      run_shell("trap '' XFSZ; ulimit -f 256; \"$MPIRUN\" -n 2 \"$PLSC_TRAIN\" " + fixture.train());
+  const CommandOutcome outcome = run_shell("trap '' XFSZ; ulimit -f 256; \"$PLSC_TRAIN\" " + fixture.train());
   const CommandOutcome resumed = run_program(fixture.train("--resume"));
 
   INFO(outcome.errors);

@@ -49,8 +49,9 @@ class RunLog {
 
   /// Makes the output folder and its files. first_step: steps done before.
   void begin(std::int64_t first_step, PhaseTimer& timer);
+  /// Progress between reports.
   void tick(std::int64_t step, const StepReport& window);
-  /// Writes a report of the window and starts a new timing interval.
+  /// Progress, and a report of the window; starts a new timing interval.
   void steps(std::int64_t step, const StepReport& window, PhaseTimer& timer);
   void evaluation(std::int64_t step, const std::vector<eval::NamedResult>& results);
   void saved(std::int64_t step, const std::filesystem::path& checkpoint);
