@@ -25,4 +25,4 @@ fi
   echo "tidy: nothing changed"
   exit 0
 }
-printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" "$tidy" -p build/dev --quiet
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" "$tidy" -p build/dev --quiet --extra-arg=-Wno-unknown-warning-option
