@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same training in PyTorch, as arcface_torch does it: IResNet, ArcFace or CosFace, SGD, polynomial schedule.
 
-Peer of `plsc-train --config configs/lfw_iresnet18.yaml`: same list, network, batch, steps, learning rate, decay,
+Peer of `plsc-train --config configs/lfw_iresnet_tiny.yaml`: same list, network, batch, steps, learning rate, decay,
 clipping, flip and evaluation protocol. Prints one line per log interval and a last JSON line.
 """
 
@@ -155,6 +155,7 @@ def main():
     parser.add_argument("--margin", type=float, default=0.5)
     parser.add_argument("--loss", choices=["arcface", "cosface"], default="arcface")
     parser.add_argument("--scale", type=float, default=64)
+    parser.add_argument("--init-std", type=float, default=0.01)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--layout", choices=["nchw", "channels_last"], default="channels_last")
     parser.add_argument("--compile", action="store_true")
@@ -169,7 +170,7 @@ def main():
     model = IResNet(args.network, args.size, args.embedding)
     if args.layout == "channels_last":
         model = model.to(memory_format=torch.channels_last)
-    rows = nn.Parameter(torch.empty(classes, args.embedding).normal_(0, 0.01))
+    rows = nn.Parameter(torch.empty(classes, args.embedding).normal_(0, args.init_std))
     backbone = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD([*backbone, rows], lr=args.lr, momentum=0.9, weight_decay=args.weight_decay)
     run = torch.compile(model) if args.compile else model
