@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", setup.batch)->capture_default_str();
   app.add_option("--threads", setup.threads)->capture_default_str();
   app.add_option("--steps", setup.steps)->capture_default_str();
-  app.add_option("--tile", setup.tile, "rows per tile; 0: from the cache size")->capture_default_str();
+  app.add_option("--tile", setup.tile, "rows per tile; 0: chosen")->capture_default_str();
   app.add_option("--workspace", setup.workspace, "bytes of logits kept; 0: 256 MiB")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

@@ -45,11 +45,11 @@ TEST_CASE("PyTorch loads the backbone and finds the same embeddings", "[pytorch]
   test::write_file(folder / "embeddings.f32", std::as_bytes(std::span(embeddings)));
 
   const char* python = std::getenv("PLSC_PYTHON");
-  const std::string command =
-      fmt::format("'{}' {}/tests/checkpoint/check_pytorch.py --backbone '{}' --embedding 64 --shape 2,3,32,32 "
-                  "--input '{}' --expect '{}' --tolerance 1e-4",
-                  python == nullptr ? "python3" : python, PLSC_SOURCE_DIR, (saved / "backbone.safetensors").string(),
-                  (folder / "images.f32").string(), (folder / "embeddings.f32").string());
+  const std::string command = fmt::format(
+      "'{}' {}/tests/checkpoint/check_pytorch.py --backbone '{}' --embedding 64 --shape 2,3,32,32 "
+      "--input '{}' --expect '{}' --tolerance 1e-4",
+      python == nullptr ? "python3" : python, PLSC_SOURCE_DIR, (saved / "backbone.safetensors").string(),
+      (folder / "images.f32").string(), (folder / "embeddings.f32").string());
   const int status = std::system(command.c_str());
 
   REQUIRE(WIFEXITED(status));

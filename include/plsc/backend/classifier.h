@@ -18,7 +18,7 @@ namespace plsc::backend {
 struct ClassifierTileSpec {
   std::int64_t samples = 0;    ///< N, gathered batch, a multiple of kSampleMultiple (pad with target none, weight 0)
   std::int64_t embedding = 0;  ///< D
-  std::int64_t tile = 0;       ///< T, most rows per call; 0: chosen from the cache size
+  std::int64_t tile = 0;       ///< T, most rows per call; 0: chosen by the backend
   MarginSpec margin;
   float scale = 64.0F;  ///< s; plain softmax ignores it
 };
