@@ -70,7 +70,7 @@ TEST_CASE("help, version and print-config answer on standard output", "[cli]") {
   CHECK(help.exit_code == 0);
   CHECK_THAT(help.output, Contains("evaluate") && Contains("data") && Contains("--config"));
   CHECK(version.exit_code == 0);
-  CHECK_THAT(version.output, Contains("plsc-train 0.") && Contains("cpu: oneDNN") && Contains("Open MPI"));
+  CHECK_THAT(version.output, Contains("plsc-train 0.") && Contains("cpu: oneDNN") && Contains("MPI"));
   CHECK(config.exit_code == 0);
   CHECK_THAT(config.output, Contains("lr: 0.25") && Contains("network: iresnet50"));
 }

@@ -2,6 +2,7 @@
 // Ranks as MPI processes.
 
 #include <memory>
+#include <string>
 
 #include "plsc/comm/communicator.h"
 
@@ -20,6 +21,9 @@ class MpiEnvironment {
  private:
   int exceptions_at_start_;  ///< std::uncaught_exceptions() when this was made
 };
+
+/// Name and version of the MPI library: "Open MPI v4.1.4".
+std::string mpi_library();
 
 /// Ends every rank of the job with this exit code, at once; only this process where MPI is not running. First gives the
 /// launcher time to take over what was written to stdout and stderr, so that a rank's own message comes before MPI's.
