@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -114,8 +115,7 @@ inline void check_async(Communicator& comm) {
   std::vector<std::int64_t> values(5000, comm.rank() + 1);
 
   const auto request = comm.all_reduce_async(values.data(), values.size(), DType::i64, ReduceOp::sum);
-  while (!request->test()) {
-  }
+  while (!request->test()) std::this_thread::yield();
   request->wait();
 
   const std::int64_t ranks = comm.size();
