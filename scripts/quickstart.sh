@@ -28,9 +28,12 @@ step() {
   times+=$(printf '  %-22s %4d s' "$name" $((SECONDS - start)))$'\n'
 }
 
-# value FILE KEY: a number or string of a JSON file of ours, which has one key a line.
+# value FILE KEY: a number or string of a JSON file of ours, which has one key a line; the outermost key of that name.
 value() {
-  sed -nE "s/^ *\"$2\": \"?([^\",]*)\"?,?\$/\1/p" "$1" | head -n 1
+  awk -v key="\"$2\":" '
+    { match($0, /^ */) }
+    index($0, key) == RLENGTH + 1 && (line == "" || RLENGTH < depth) { depth = RLENGTH; line = $0 }
+    END { sub(/^[^:]*: "?/, "", line); sub(/"?,?$/, "", line); print line }' "$1"
 }
 
 percent() { awk -v x="$1" 'BEGIN { printf "%.2f%%", 100 * x }'; }
