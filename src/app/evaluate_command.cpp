@@ -102,7 +102,7 @@ int evaluate(const EvaluateArguments& arguments, comm::Communicator& communicato
   const Runtime runtime = make_runtime(config.system, communicator);
   const std::int64_t batch =
       config.eval.batch > 0 ? config.eval.batch : std::min<std::int64_t>(config.train.global_batch, 64);
-  train::Model model(config, classes, batch, *runtime.backend, communicator);
+  train::Model model(config, classes, batch, nn::Mode::inference, *runtime.backend, communicator);
   checkpoint::Snapshot snapshot;
   snapshot.backbone = model.backbone_tensors();
   if (evaluation.needs_classifier()) snapshot.head = model.head_tensors();

@@ -50,7 +50,7 @@ Backbone::Backbone(BackboneSpec spec, std::unique_ptr<nn::Sequential> layers, ba
   }
 }
 
-void Backbone::plan(std::int64_t batch) { layers_->plan(input_shape(batch), *backend_); }
+void Backbone::plan(std::int64_t batch, nn::Mode mode) { layers_->plan(input_shape(batch), mode, *backend_); }
 
 Tensor Backbone::forward(const Tensor& images, nn::ForwardContext& context) {
   return layers_->forward(images, context);

@@ -60,7 +60,7 @@ backend::BatchNorm& BatchNorm::planned(const Shape& input, backend::Backend& bac
   });
 }
 
-void BatchNorm::plan(const Shape& input, backend::Backend& backend) { planned(input, backend); }
+void BatchNorm::plan(const Shape& input, Mode, backend::Backend& backend) { planned(input, backend); }
 
 /// local [3, C] of every rank -> [W, 3, C]; without synchronisation the tensor itself.
 Tensor BatchNorm::exchange(const Tensor& local, ForwardContext& context, int& world_size) const {

@@ -40,7 +40,11 @@ backend::Convolution& Convolution::planned(const Shape& input, backend::Backend&
   return plans_.get(input, [&] { return backend.make_convolution(spec_, input); });
 }
 
-void Convolution::plan(const Shape& input, backend::Backend& backend) { planned(input, backend); }
+void Convolution::plan(const Shape& input, Mode mode, backend::Backend& backend) {
+  // Images come plain; everything behind the first layer is blocked.
+  const Layout layout = spec_.in_channels == 3 ? Layout::plain : Layout::blocked;
+  planned(input, backend).prepare(layout, mode == Mode::training);
+}
 
 Tensor Convolution::forward(const Tensor& input, ForwardContext& context) {
   Tensor output = context.backend().activation(output_shape(input.shape()), Layout::blocked);

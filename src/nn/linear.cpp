@@ -43,7 +43,7 @@ backend::Linear& Linear::planned(const Shape& input, Layout layout, backend::Bac
   return plans_.get(input, [&] { return backend.make_linear(spec_, input, layout); });
 }
 
-void Linear::plan(const Shape& input, backend::Backend& backend) {
+void Linear::plan(const Shape& input, Mode, backend::Backend& backend) {
   planned(input, input.rank() == 4 ? Layout::blocked : Layout::plain, backend);
 }
 

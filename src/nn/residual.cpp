@@ -32,10 +32,10 @@ std::int64_t Residual::multiply_accumulates(const Shape& input) const {
   return body_->multiply_accumulates(input) + shortcut_->multiply_accumulates(input);
 }
 
-void Residual::plan(const Shape& input, backend::Backend& backend) {
-  body_->plan(input, backend);
-  join_->plan(body_->output_shape(input), backend);
-  shortcut_->plan(input, backend);
+void Residual::plan(const Shape& input, Mode mode, backend::Backend& backend) {
+  body_->plan(input, mode, backend);
+  join_->plan(body_->output_shape(input), mode, backend);
+  shortcut_->plan(input, mode, backend);
 }
 
 Tensor Residual::forward(const Tensor& input, ForwardContext& context) {

@@ -27,10 +27,10 @@ std::int64_t Sequential::multiply_accumulates(const Shape& input) const {
   return total;
 }
 
-void Sequential::plan(const Shape& input, backend::Backend& backend) {
+void Sequential::plan(const Shape& input, Mode mode, backend::Backend& backend) {
   Shape shape = input;
   for (const auto& layer : layers_) {
-    layer->plan(shape, backend);
+    layer->plan(shape, mode, backend);
     shape = layer->output_shape(shape);
   }
 }

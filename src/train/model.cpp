@@ -42,13 +42,13 @@ head::ClassifierOptions classifier_options(const config::Config& config, std::in
 
 }  // namespace
 
-Model::Model(const config::Config& config, std::int64_t num_classes, std::int64_t batch, backend::Backend& backend,
-             comm::Communicator& communicator)
+Model::Model(const config::Config& config, std::int64_t num_classes, std::int64_t batch, nn::Mode mode,
+             backend::Backend& backend, comm::Communicator& communicator)
     : config_(config), num_classes_(num_classes), batch_(batch), backend_(&backend), inference_(backend) {
   comm::run_agreed(communicator, [&] {
     backbone_ = models::make_backbone(config.model, config.data.height, config.data.width, backend, config.train.seed);
   });
-  plan(communicator);
+  plan(mode, communicator);
   classifier_ = head::make_sharded_classifier(classifier_options(config, num_classes, batch), backend, communicator);
   const Shape shape{batch, 3, config.data.height, config.data.width};
   pixels_ = backend.tensor(shape, DType::u8);
@@ -58,16 +58,16 @@ Model::Model(const config::Config& config, std::int64_t num_classes, std::int64_
 }
 
 /// Rank 0 times the variants of every operation; the others build theirs from its choices (contract C13).
-void Model::plan(comm::Communicator& communicator) {
+void Model::plan(nn::Mode mode, comm::Communicator& communicator) {
   std::string choices;
   if (communicator.rank() == 0) {
-    backbone_->plan(batch_);
+    backbone_->plan(batch_, mode);
     choices = encode(backend_->tuned_choices());
   }
   choices = communicator.broadcast_text(choices, 0);
   if (communicator.rank() == 0) return;
   backend_->set_tuned_choices(decode(choices));
-  backbone_->plan(batch_);
+  backbone_->plan(batch_, mode);
 }
 
 Tensor Model::forward(const Tensor& images, nn::ForwardContext& context) {

@@ -24,7 +24,7 @@ TEST_CASE("PyTorch loads the backbone and finds the same embeddings", "[pytorch]
   config.model.embedding = 64;
   const auto communicator = comm::make_self_communicator();
   const auto backend = backend::make_cpu_backend({});
-  Model model(config, 10, kBatch, *backend, *communicator);
+  Model model(config, 10, kBatch, nn::Mode::inference, *backend, *communicator);
   CounterRng rng(1, RandomPurpose::test, 1);
   for (const nn::StateBuffer* buffer : model.backbone().parameters().buffers()) {  // statistics that matter
     for (float& value : buffer->value.host_span<float>()) value += static_cast<float>(0.1 * rng.uniform());

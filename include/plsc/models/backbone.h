@@ -29,8 +29,8 @@ class Backbone {
   nn::ParameterStore& parameters() { return parameters_; }
   const nn::ParameterStore& parameters() const { return parameters_; }
 
-  /// Makes all planned operations for this batch size, timing choices included.
-  void plan(std::int64_t batch);
+  /// Makes all planned operations for this batch size, timing choices included; backward ones only for training.
+  void plan(std::int64_t batch, nn::Mode mode);
   /// images [B, 3, H, W] f32 plain, normalised -> embeddings [B, D] f32 plain. context.begin() was called.
   Tensor forward(const Tensor& images, nn::ForwardContext& context);
   void backward(const Tensor& d_embeddings, nn::ForwardContext& context);

@@ -25,7 +25,7 @@ class BatchNorm final : public Layer {
   Shape output_shape(const Shape& input) const override;
   void collect(ParameterList& list) override;
   std::int64_t multiply_accumulates(const Shape& input) const override;
-  void plan(const Shape& input, backend::Backend& backend) override;
+  void plan(const Shape& input, Mode mode, backend::Backend& backend) override;
   Tensor forward(const Tensor& input, ForwardContext& context) override;
   Tensor backward(const Tensor& d_output, ForwardContext& context, InputGradient wanted) override;
 

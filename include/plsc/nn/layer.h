@@ -21,8 +21,9 @@ class Layer {
   virtual void collect(ParameterList& list) = 0;
   /// Multiply-accumulates of one forward for this input (the field's GMAC convention: convolutions and FC only).
   virtual std::int64_t multiply_accumulates(const Shape& input) const = 0;
-  /// Makes the planned operations for this input shape now, instead of at first use. Timed choices happen here.
-  virtual void plan(const Shape& input, backend::Backend& backend) = 0;
+  /// Makes the planned operations for this input shape now, instead of at first use; backward ones only for training.
+  /// Timed choices happen here.
+  virtual void plan(const Shape& input, Mode mode, backend::Backend& backend) = 0;
 
   virtual Tensor forward(const Tensor& input, ForwardContext& context) = 0;
   /// Gradient of the input, or an undefined tensor when it was not asked for.

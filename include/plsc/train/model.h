@@ -17,9 +17,9 @@ namespace plsc::train {
 
 class Model {
  public:
-  /// `batch`: images per rank and forward. References must outlive the model. Collective.
-  Model(const config::Config& config, std::int64_t num_classes, std::int64_t batch, backend::Backend& backend,
-        comm::Communicator& communicator);
+  /// `batch`: images per rank and forward; `mode`: what is planned. References must outlive the model. Collective.
+  Model(const config::Config& config, std::int64_t num_classes, std::int64_t batch, nn::Mode mode,
+        backend::Backend& backend, comm::Communicator& communicator);
 
   models::Backbone& backbone() { return *backbone_; }
   head::ShardedClassifier& classifier() { return *classifier_; }
@@ -40,7 +40,7 @@ class Model {
   void set_batches_tracked(std::int64_t steps);
 
  private:
-  void plan(comm::Communicator& communicator);
+  void plan(nn::Mode mode, comm::Communicator& communicator);
 
   config::Config config_;
   std::int64_t num_classes_;
