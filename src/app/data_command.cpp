@@ -68,7 +68,7 @@ Command add_data_render(CLI::App& app) {
     if (options->characters.empty()) options->characters = {"han"};
     std::optional<Progress> progress;
     options->progress = [&progress](std::uint64_t done, std::uint64_t total) {
-      if (!progress) progress.emplace(static_cast<std::int64_t>(total), "glyphs");
+      if (!progress) progress.emplace(static_cast<std::int64_t>(total), "classes");
       progress->update(static_cast<std::int64_t>(done));
     };
     const data::RenderResult result = data::render_characters(*options);
