@@ -12,6 +12,10 @@ double fraction_of(std::int64_t step, std::int64_t total) {
   return total > 0 ? static_cast<double>(step) / static_cast<double>(total) : 1.0;
 }
 
+std::string speed_text(const TrainStatus& status) {
+  return (status.images_per_second > 0 ? format_count(status.images_per_second) : std::string("--")) + " images/s";
+}
+
 }  // namespace
 
 TrainProgress::TrainProgress(std::int64_t first_step, std::int64_t total_steps, std::int64_t log_every,
@@ -45,9 +49,9 @@ std::string TrainProgress::remaining(const TrainStatus& status) const {
 
 std::string TrainProgress::text(const TrainStatus& status) const {
   const double percent = std::floor(100 * fraction_of(status.step, total_steps_));
-  return fmt::format("step {}/{} ({:.0f}%)  epoch {:.2f}  loss {:.4f}  {} images/s  lr {:.4g}  ETA {}", status.step,
-                     total_steps_, percent, status.epoch, status.loss, format_count(status.images_per_second),
-                     status.learning_rate, remaining(status));
+  return fmt::format("step {}/{} ({:.0f}%)  epoch {:.2f}  loss {:.4f}  {}  lr {:.4g}  ETA {}", status.step,
+                     total_steps_, percent, status.epoch, status.loss, speed_text(status), status.learning_rate,
+                     remaining(status));
 }
 
 std::string TrainProgress::terminal_text(const TrainStatus& status) const {
@@ -56,7 +60,7 @@ std::string TrainProgress::terminal_text(const TrainStatus& status) const {
                        {fmt::format("{}/{}", status.step, total_steps_), 3},
                        {fmt::format("epoch {:.2f}", status.epoch), 4},
                        {fmt::format("loss {:.4f}", status.loss), 1},
-                       {fmt::format("{} images/s", format_count(status.images_per_second)), 5},
+                       {speed_text(status), 5},
                        {fmt::format("lr {:.4g}", status.learning_rate), 6},
                        {"ETA " + remaining(status), 2}},
                       fraction, line_.width());

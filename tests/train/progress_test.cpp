@@ -141,4 +141,16 @@ TEST_CASE("ranks without an output show nothing", "[train_progress]") {
   SUCCEED("no call through an empty function");
 }
 
+TEST_CASE("a speed that is not known yet is a dash", "[progress]") {
+  Screen screen;
+  TrainProgress progress(0, 25, 1, screen.output(false));
+  TrainStatus status = status_at(1);
+  status.images_per_second = 0;
+  screen.time += 2;
+
+  progress.update(status);
+
+  CHECK_THAT(screen.take(), Catch::Contains("  -- images/s  "));
+}
+
 }  // namespace plsc::train
