@@ -7,16 +7,10 @@
 
 #include "plsc/backend/cpu.h"
 #include "plsc/core/random.h"
+#include "support/team.h"
 #include "support/tolerance.h"
 
 namespace plsc::test {
-
-/// Threads of a test's larger team. ThreadSanitizer does not know libgomp's barriers, so there it sees one thread.
-#ifdef __SANITIZE_THREAD__
-inline constexpr int kTeam = 1;
-#else
-inline constexpr int kTeam = 2;
-#endif
 
 /// Normal values that are exactly representable in f32, so that references start from the same numbers.
 inline Values random_values(std::size_t count, std::uint64_t seed, double mean = 0, double deviation = 1) {

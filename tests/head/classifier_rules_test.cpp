@@ -8,6 +8,7 @@
 #include "head/head_run.h"
 #include "plsc/comm/self.h"
 #include "plsc/core/error.h"
+#include "support/team.h"
 #include "support/thread_ranks.h"
 
 namespace plsc::test {
@@ -218,7 +219,7 @@ TEST_CASE("the best classes are those of the dense logits, ties to the smaller i
   std::vector<std::vector<std::vector<std::int64_t>>> found(static_cast<std::size_t>(ranks));
 
   run_thread_ranks(ranks, [&](comm::Communicator& communicator) {
-    const auto cpu = backend::make_cpu_backend({2, {}});
+    const auto cpu = backend::make_cpu_backend({kTeam, {}});
     const auto head = head::make_sharded_classifier(options_of(c, batch), *cpu, communicator);
     // Rows 1 and 3 of every shard equal row 0: ties.
     const auto weight = head->row_state()[0].tensor.host_span<float>();
