@@ -4,6 +4,7 @@
 
 #include "head/dense_reference.h"
 #include "head/head_run.h"
+#include "support/team.h"
 
 namespace plsc::test {
 
@@ -79,7 +80,7 @@ TEST_CASE("odd widths of embeddings work", "[head][classifier]") {
 
 TEST_CASE("tile size and threads change rounding only", "[head][classifier]") {
   const std::int64_t tile = GENERATE(1, 2, 5, 16, 36, 37, 1000);
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, kTeam);
   HeadCase c{head_config(Loss::arcface), 37, 20};
   c.head.tile = tile;
   c.threads = threads;
@@ -89,7 +90,7 @@ TEST_CASE("tile size and threads change rounding only", "[head][classifier]") {
 }
 
 TEST_CASE("kept and recomputed logits give the same bits", "[head][classifier]") {
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, kTeam);
   HeadCase all{head_config(Loss::arcface), 40, 24};
   all.threads = threads;
   all.head.tile = 8;
@@ -140,7 +141,7 @@ TEST_CASE("several steps of SGD equal the reference", "[head][classifier]") {
 }
 
 TEST_CASE("a deferred update has the bits of a fused one", "[head][classifier]") {
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, kTeam);
   const int ranks = GENERATE(1, 2);
   HeadCase c{head_config(Loss::arcface), 37, 20};
   c.threads = threads;
@@ -189,7 +190,7 @@ TEST_CASE("a commit over micro-batches steps once by their summed gradient", "[h
 }
 
 TEST_CASE("the same run has the same bits", "[head][classifier]") {
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, kTeam);
   HeadCase c{head_config(Loss::arcface), 150, 32};
   c.threads = threads;
   const std::vector<HeadStep> steps{random_step(c, 48, 50), random_step(c, 48, 51), random_step(c, 48, 52)};

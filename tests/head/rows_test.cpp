@@ -9,6 +9,7 @@
 #include "plsc/core/error.h"
 #include "plsc/head/margin_config.h"
 #include "plsc/head/tile_plan.h"
+#include "support/team.h"
 
 namespace plsc::head {
 
@@ -32,7 +33,7 @@ TEST_CASE("shards are contiguous and the first ranks take the remainder", "[head
 }
 
 TEST_CASE("class rows depend on seed and class only", "[head][rows]") {
-  const int threads = GENERATE(1, 2);
+  const int threads = GENERATE(1, test::kTeam);
   const auto cpu = backend::make_cpu_backend({threads, {}});
   const auto one = backend::make_cpu_backend({1, {}});
   const ClassStoreOptions options{16, 5, 0.02F, true, true};
