@@ -41,8 +41,7 @@ struct Loaded {
 
 /// The newest complete checkpoint in or under the given directory, a run's output included.
 Loaded open_checkpoint(const EvaluateArguments& arguments) {
-  std::optional<std::filesystem::path> found = checkpoint::find_latest(arguments.checkpoint);
-  if (!found) found = checkpoint::find_latest(std::filesystem::path(arguments.checkpoint) / "checkpoints");
+  const std::optional<std::filesystem::path> found = newest_checkpoint(arguments.checkpoint);
   if (!found) {
     throw Error(ErrorCode::checkpoint,
                 fmt::format("no complete checkpoint in {} (no manifest.json in it or below). Give a "

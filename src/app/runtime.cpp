@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "plsc/backend/cpu.h"
+#include "plsc/checkpoint/checkpoint.h"
 #include "plsc/comm/agreement.h"
 #include "plsc/core/error.h"
 #include "plsc/core/log.h"
@@ -40,6 +41,11 @@ Runtime make_runtime(const config::SystemConfig& config, comm::Communicator& com
   if (!runtime.placement.note.empty()) log::info(runtime.placement.note);
   log::info(runtime.backend->description());
   return runtime;
+}
+
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& path) {
+  if (const auto found = checkpoint::find_latest(path)) return found;
+  return checkpoint::find_latest(path / "checkpoints");
 }
 
 }  // namespace plsc::app

@@ -45,12 +45,6 @@ config::Config shared_config(const TrainArguments& arguments, comm::Communicator
   return config::parse_config(text, "configuration of rank 0");
 }
 
-/// The checkpoint a path means: itself, the newest below it, or the newest of the run with this output.
-std::filesystem::path newest_in(const std::filesystem::path& path) {
-  if (const auto found = checkpoint::find_latest(path)) return *found;
-  return checkpoint::find_latest(path / "checkpoints").value_or(path);
-}
-
 /// A folder with checkpoints is another run's: never train over it.
 void require_fresh_output(const config::Config& config, const TrainArguments& arguments) {
   const std::filesystem::path checkpoints = std::filesystem::path(config.train.output) / "checkpoints";
@@ -115,7 +109,10 @@ int train(const TrainArguments& arguments, comm::Communicator& communicator) {
       log::warning(
           fmt::format("--resume: no complete checkpoint in {}; starting from the beginning", config.train.output));
     }
-    if (!config.train.init_from.empty()) method.start_from(newest_in(config.train.init_from));
+    if (!config.train.init_from.empty()) {
+      const std::filesystem::path from = config.train.init_from;
+      method.start_from(newest_checkpoint(from).value_or(from));
+    }
   }
   const train::StopSignals signals;
   return trainer.run(train::StopSignals::requested) == train::RunEnd::stopped ? kExitStopped : 0;
