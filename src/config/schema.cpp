@@ -102,7 +102,7 @@ void add_head(Builder& b, HeadConfig& c) {
   b.choice("gradient", c.gradient, kMarginGradientNames, "of the margin; straight_through as insightface has it");
   b.key("bias", c.bias, "softmax only: one bias per class");
   b.key("init_std", c.init_std, "deviation of the initial class rows", above(0));
-  b.key("tile", c.tile, "classes per tile; 0: chosen from the cache size", at_least(0));
+  b.key("tile", c.tile, "classes per tile; 0: chosen by the backend", at_least(0));
   b.bytes("workspace_bytes", c.workspace_bytes, "exp values kept between the two passes; 0: 256MiB", at_least(0));
 }
 

@@ -52,7 +52,7 @@ struct HeadConfig {
   MarginGradient gradient = MarginGradient::exact;
   bool bias = false;  ///< softmax only
   float init_std = 0.01F;
-  std::int64_t tile = 0;             ///< classes per tile; 0: chosen from the cache size
+  std::int64_t tile = 0;             ///< classes per tile; 0: chosen by the backend
   std::int64_t workspace_bytes = 0;  ///< exp values kept between the two passes; 0: 256 MiB
 };
 
